@@ -1,0 +1,49 @@
+# Every target does its own set-up: Python 3.11+ with venv, and make, are all it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PIP := $(BIN)/python -m pip install --quiet --require-hashes
+
+.PHONY: demo test lint types contracts unit cluster-test bench lock clean
+
+# A stamp file remembers the locks it was made from, so a second run installs nothing.
+$(VENV)/.run: deploy/requirements.txt deploy/requirements-build.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r deploy/requirements-build.txt -r deploy/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run deploy/requirements-test.txt
+	$(PIP) -r deploy/requirements-test.txt
+	@touch $@
+
+demo: $(VENV)/.run
+	@$(BIN)/fluxmedic demo --mode auto --speed 4 $(DEMO)
+
+test: lint types contracts unit
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+contracts: $(VENV)/.test
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	$(BIN)/pytest -n 2 --cov --cov-report= $(PYTEST)
+	$(BIN)/python -m tests.coverage_gate
+
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench
+
+# Needs uv on the PATH; the locks carry hashes and no index address.
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o deploy/requirements.txt
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -c deploy/requirements.txt -o deploy/requirements-test.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

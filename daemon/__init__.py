@@ -1,0 +1,3 @@
+"""fluxmedic."""
+
+__version__ = "0.1.0"

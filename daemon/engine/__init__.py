@@ -1,0 +1,1 @@
+"""See the modules: each says its idea and its limits."""
