@@ -1,0 +1,154 @@
+"""A rule's test in CEL, Flux's own expression language: compiled once, evaluated to true, false or an error.
+
+The only file that knows the CEL library. Its traps are handled here: a run-time error comes back as a *truthy value*,
+so only a BOOL that `is True` counts; the iteration budget raises; and nothing limits memory, so whatever could grow a
+string is refused at load.
+
+Limits: 2,000 characters; nesting depth 32 and 10,000 iterations (both the library's). Columns inside a folded YAML
+scalar (`>` or a plain one over several lines) are those of the joined text.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+
+from daemon.model.errors import ConfigError, Problem
+from daemon.rules import scope
+
+MAX_LENGTH = 2_000
+"""Characters of one expression (promises: fault 44)."""
+MAX_PLUS = 8
+"""Additions in one expression: nested bindings of x + x double a string each time; eight give at most 256 times it."""
+GROWING = ("replace", "join", "format")
+"""String functions whose result can be the product of two messages: 32 kB times 32 kB is a gigabyte."""
+
+_TEXT_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
+_TYPES: dict[str, cel.Type] = {
+    "object": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+    "old": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+    "event": _TEXT_MAP,
+    "health": cel.Type.STRING,
+    "failing_for": cel.Type.DURATION,
+    "ready": _TEXT_MAP,
+    "stalled": _TEXT_MAP,
+    "ref": _TEXT_MAP,
+    "suspended": cel.Type.BOOL,
+    "dependencies": cel.Type.List(_TEXT_MAP),
+    "dependents": cel.Type.List(_TEXT_MAP),
+    "workload": cel.Type.Map(cel.Type.STRING, cel.Type.INT),
+}
+_NOT_LOADED: dict[str, object] = {name: {} for name in scope.LAZY}
+_ENV = cel.NewEnv(
+    variables=_TYPES,
+    extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_bindings.ExtBindings()],
+)
+_STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
+_NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)")
+_FIELD = re.compile(r"(?<![\w.])([a-z]+)\.\??([A-Za-z_]\w*)(?!\w|\()")
+_GROWING = re.compile(rf"\.({'|'.join(GROWING)})\s*\(")
+_PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The answer: true, false, or None with what went wrong. An error is never false and never true."""
+
+    value: bool | None
+    error: str = ""
+
+
+class Activation:
+    """The variables of one object, converted once and shared by all rules of its kind."""
+
+    __slots__ = ("_context", "_loaded", "_values")
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        """Keep the values; the raw objects are loaded when an expression first reads one."""
+        self._values = {name: value for name, value in scope.fill(values).items() if name in _TYPES}
+        self._loaded = False
+        self._context: cel.Activation | None = None
+
+    def context(self, *, raw: bool) -> cel.Activation:
+        """Return the library's context; `raw` says that `object` or `old` is read."""
+        if raw and not self._loaded:
+            self._values |= {name: scope.loaded(self._values[name]) for name in scope.LAZY}
+            self._loaded = True
+            self._context = None
+        if self._context is None:
+            shown = self._values if self._loaded else self._values | _NOT_LOADED
+            self._context = _ENV.Activation(shown)
+        return self._context
+
+
+def activation(values: Mapping[str, object]) -> Activation:
+    """Build the shared context of one object; `object` and `old` may be functions that return the parsed JSON."""
+    return Activation(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled test. `uses` names the variables it reads."""
+
+    source: str
+    uses: frozenset[str]
+    _compiled: cel.Expression = field(repr=False, compare=False)
+
+    def evaluate(self, given: Activation) -> Evaluation:
+        """Answer for one object; never raises."""
+        try:
+            result = self._compiled.eval(given.context(raw=not self.uses.isdisjoint(scope.LAZY)))
+            answer = result.value()
+        except RuntimeError as error:
+            return Evaluation(None, _tidy(str(error)))
+        if result.type() != cel.Type.BOOL:
+            return Evaluation(None, _tidy(str(answer)))
+        return Evaluation(answer is True)
+
+
+def compile_expression(source: str, *, file: str = "", line: int = 0, column: int = 0) -> Expression:
+    """Compile a test whose first character stands at file:line:column. Raises ConfigError with the exact place."""
+
+    def refuse(text: str, row: int = 1, at: int = 1) -> NoReturn:
+        raise ConfigError(Problem(text, file, line and line + row - 1, column and column + at - 1))
+
+    if len(source) > MAX_LENGTH:
+        refuse(f"the expression has {len(source)} characters, at most {MAX_LENGTH} are allowed: split the rule")
+    bare = _STRING.sub(lambda found: '"' * len(found.group()), source)
+    for text, offset in _refusals(bare):
+        refuse(text, source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset))
+    try:
+        compiled = _ENV.compile(source)
+    except RuntimeError as error:
+        found = _PLACE.search(str(error))
+        if found is None or int(found.group(1)) < 1:
+            refuse("the expression is nested too deeply (limit 32): split it")
+        refuse(found.group(3), int(found.group(1)), int(found.group(2)))
+    kind = compiled.return_type()
+    if kind != cel.Type.BOOL:
+        refuse(f"the expression must be true or false, this one is {kind.name().lower()}: compare it with == or in")
+    return Expression(source, frozenset(_NAME.findall(bare)) & frozenset(_TYPES), compiled)
+
+
+def _refusals(bare: str) -> Iterator[tuple[str, int]]:
+    """Yield what the library would let through, with its offset; string literals are already blanked out."""
+    plus = [index for index, letter in enumerate(bare) if letter == "+"]
+    plus = [index for index, letter in enumerate(bare) if letter == "+"]
+    for index in plus[MAX_PLUS : MAX_PLUS + 1]:
+        yield f"at most {MAX_PLUS} additions are allowed in one expression", index
+    for found in _GROWING.finditer(bare):
+        yield f"{found.group(1)}() can grow without bound: use contains(), matches() or exists()", found.start()
+    for found in _FIELD.finditer(bare):
+        name, attribute = found.groups()
+        fields = scope.FIELDS.get(name, ()) if name in _TYPES else ()
+        if fields and attribute not in fields:
+            yield f"{name} has no field {attribute!r}, only {', '.join(fields)}", found.start(2)
+
+
+def _tidy(error: str) -> str:
+    """Return the library's error in one line without its status word."""
+    text = error.split(": ", 1)[-1] if error.split(": ", 1)[0].isupper() or "_" in error.split(": ", 1)[0] else error
+    return re.sub(r"\s*\[[A-Z_]+\]$", "", text).replace("\n", " ")

@@ -1,0 +1,298 @@
+"""What rule files become: immutable rules, procedures, routes, silences and windows, indexed by kind.
+
+A rule sees its object as the engine presents it: while Failed is latched through a retry, that is the object as at its
+last failure, so a rule that asks for a reason does not flicker with Flux's attempts.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from daemon.model.errors import Problem
+from daemon.model.findings import Clause, Severity
+from daemon.model.notices import Silence
+from daemon.model.objects import Health, ObjectState
+from daemon.model.remedies import Mode
+from daemon.rules.expression import Expression
+from daemon.rules.template import Template
+
+_Ask = tuple[str, bool, object, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The cheap part of a rule: which objects it is about. Empty fields ask nothing; namespace and name are globs."""
+
+    kinds: frozenset[str]
+    namespace: str = ""
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    health: frozenset[Health] = frozenset()
+    reasons: frozenset[str] = frozenset()
+
+    def matches(self, state: ObjectState, health: Health) -> bool:
+        """Say whether the rule is about this object as it stands."""
+        return all(held for _, held, _, _ in self._asks(state, health))
+
+    def clauses(self, state: ObjectState, health: Health) -> tuple[Clause, ...]:
+        """Return why, or why not: every question in order, up to the first that does not hold."""
+        answers: list[Clause] = []
+        for name, held, wanted, seen in self._asks(state, health):
+            answers.append(Clause(name, _words(wanted), _words(seen), held))
+            if not held:
+                break
+        return tuple(answers)
+
+    def _asks(self, state: ObjectState, health: Health) -> Iterator[_Ask]:
+        ref = state.ref
+        yield "kind", ref.kind in self.kinds, self.kinds, ref.kind
+        if self.namespace:
+            yield "namespace", fnmatchcase(ref.namespace, self.namespace), self.namespace, ref.namespace
+        if self.name:
+            yield "name", fnmatchcase(ref.name, self.name), self.name, ref.name
+        if self.health:
+            yield "health", health in self.health, self.health, health
+        if self.reasons:
+            seen = reasons_of(state)
+            yield "reason", not self.reasons.isdisjoint(seen), self.reasons, seen
+        for key, wanted in self.labels.items():
+            yield f"label {key}", fnmatchcase(state.labels.get(key, ""), wanted), wanted, state.labels.get(key, "")
+
+
+def reasons_of(state: ObjectState) -> frozenset[str]:
+    """Return the reasons that say why an object is not well: of Ready when it is not True, of Stalled when it is."""
+    return frozenset(
+        condition.reason
+        for condition in state.conditions
+        if (condition.type == "Ready" and condition.status != "True")
+        or (condition.type == "Stalled" and condition.status == "True")
+    )
+
+
+def _words(value: object) -> str:
+    if isinstance(value, frozenset):
+        return " or ".join(sorted(str(item) for item in value)) or "none"
+    return str(value) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One action of a plan. `target` is self (the finding's object) or owner (the Kustomization that applies it).
+
+    kind, namespace and name, where given, replace the target's.
+    """
+
+    action: str
+    target: str = "self"
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemediationSpec:
+    """How a rule's finding may be mended. Durations are seconds; `mode` is bounded by the process setting."""
+
+    mode: Mode
+    steps: tuple[StepSpec, ...]
+    recovery: str = ""
+    """Name of the Procedure that proves it."""
+    attempts: int = 1
+    cooldown: float = 1800.0
+    """Least time between two attempts at one object: longer than a Helm time-out (5 min) and its rollback."""
+    approval: float = 1800.0
+    """How long a proposal waits for a person before it lapses."""
+    resolve_after: float = 60.0
+    """How long everything must stay well before the incident closes: two of Flux's 30 s dependency polls."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """One row of a procedure: what must be so, within how many seconds of the fix, for how many seconds."""
+
+    id: str
+    probe: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    within: float = 0.0
+    hold: float = 0.0
+    optional: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """A recovery contract: proves a fix, runs on demand (`verify`) and, with a schedule, as a standing verification."""
+
+    name: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    schedule: str = ""
+    """Five cron fields, UTC; empty: never by itself."""
+    checks: tuple[CheckSpec, ...] = ()
+    text: str = ""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which incidents go to which targets; routes are asked by name order of the files, the first that fits answers."""
+
+    name: str
+    min_severity: Severity = Severity.INFO
+    namespaces: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    targets: tuple[str, ...] = ()
+    continues: bool = False
+    """True: later routes are asked too."""
+
+    def takes(self, severity: Severity, kind: str, namespace: str) -> bool:
+        """Say whether an incident with this root goes this way."""
+        return (
+            severity >= self.min_severity
+            and (not self.kinds or kind in self.kinds)
+            and (not self.namespaces or any(fnmatchcase(namespace, glob) for glob in self.namespaces))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of the week, in minutes after midnight at a fixed offset from UTC, that may run past midnight.
+
+    A fixed offset, not a zone name: a zone's rules come from files of the machine, and decisions must not.
+    """
+
+    name: str
+    days: frozenset[int]
+    """Days on which it begins, Monday is 0."""
+    start: int
+    minutes: int
+    offset: int = 0
+    quiet: bool = False
+    """Inside it nobody is notified; the timeline goes on."""
+    freeze: bool = False
+    """Inside it no action runs."""
+    namespaces: tuple[str, ...] = ()
+
+    def contains(self, at: datetime, namespace: str = "") -> bool:
+        """Say whether the moment, and the namespace of an incident's root, fall into it."""
+        if self.namespaces and not any(fnmatchcase(namespace, glob) for glob in self.namespaces):
+            return False
+        local = at + timedelta(minutes=self.offset)
+        minute = local.hour * 60 + local.minute
+        weekday = local.weekday()
+        today = weekday in self.days and self.start <= minute < self.start + self.minutes
+        yesterday = (weekday - 1) % 7 in self.days and minute + 24 * 60 < self.start + self.minutes
+        return today or yesterday
+
+
+@dataclass(frozen=True, slots=True)
+class GivenState:
+    """What the object of an example says, for how many seconds (0: until the end)."""
+
+    ready: str = "False"
+    reason: str = ""
+    message: str = ""
+    stalled: str = ""
+    """Reason of Stalled=True; empty: no such condition."""
+    suspended: bool = False
+    lag: int = 0
+    """How many generations the observed one is behind."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """How an example must end."""
+
+    state: str
+    """firing, pending or none."""
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A rule's own unit test: an object's history, how long it takes, and what must have come of it."""
+
+    name: str
+    given: tuple[GivenState, ...]
+    after: float
+    expect: Expect
+    kind: str = ""
+    namespace: str = ""
+    object_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A test with everything that follows from it. `hold` and `keep` are seconds (YAML: for, keep_firing_for)."""
+
+    name: str
+    match: Match
+    severity: Severity
+    summary: Template
+    when: Expression | None = None
+    hold: float = 0.0
+    keep: float = 0.0
+    next_step: Template | None = None
+    runbook: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    evidence: tuple[str, ...] = ()
+    remediation: RemediationSpec | None = None
+    examples: tuple[Example, ...] = ()
+    file: str = ""
+    line: int = 0
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Everything in force, swapped as a whole."""
+
+    rules: tuple[Rule, ...] = ()
+    procedures: Mapping[str, Procedure] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    windows: tuple[Window, ...] = ()
+    detectors_off: frozenset[str] = frozenset()
+    detector_severity: Mapping[str, Severity] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    """Warnings of lint: nothing that kept a rule from loading."""
+
+    def for_kind(self, kind: str) -> tuple[Rule, ...]:
+        """Return the enabled rules that may hold for a kind, the most specific first."""
+        return self._by_kind.get(kind, ())
+
+    def rule(self, name: str) -> Rule | None:
+        """Return one rule by name, enabled or not."""
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Rule]:
+        return {rule.name: rule for rule in self.rules}
+
+    @cached_property
+    def _by_kind(self) -> Mapping[str, tuple[Rule, ...]]:
+        found: dict[str, list[Rule]] = {}
+        for rule in sorted(self.rules, key=specificity):
+            for kind in rule.match.kinds if rule.enabled else ():
+                found.setdefault(kind, []).append(rule)
+        return {kind: tuple(rules) for kind, rules in found.items()}
+
+
+def specificity(rule: Rule) -> tuple[int, int, int, str]:
+    """Return a sort key that puts first the rule whose words fit one failure best.
+
+    A named object before a pattern before any; then a rule with an expression or reasons; then the fewer kinds.
+    """
+    match = rule.match
+    named = sum(2 if "*" not in text else 1 for text in (match.name, match.namespace) if text)
+    asked = bool(rule.when) + bool(match.reasons) + bool(match.labels)
+    return (-named, -asked, len(match.kinds), rule.name)
+
+
+EMPTY = RuleSet()
