@@ -5,12 +5,13 @@ last failure, so a rule that asks for a reason does not flicker with Flux's atte
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
+from string import Template as StringTemplate
 
-from daemon.model.errors import Problem
+from daemon.model.errors import ConfigError, Problem
 from daemon.model.findings import Clause, Severity
 from daemon.model.notices import Silence
 from daemon.model.objects import Health, ObjectState
@@ -131,30 +132,40 @@ class Procedure:
     schedule: str = ""
     """Five cron fields, UTC; empty: never by itself."""
     checks: tuple[CheckSpec, ...] = ()
+    """With the parameters' defaults filled in."""
     text: str = ""
     file: str = ""
     line: int = 0
+    pattern: tuple[CheckSpec, ...] = field(default=(), repr=False)
+    """The checks as written, with their ${parameters}."""
+
+    def bind(self, given: Mapping[str, str]) -> "Procedure":
+        """Return the procedure with other parameters. Raises ConfigError for one that it does not have."""
+        unknown = sorted(set(given) - set(self.parameters))
+        if unknown:
+            known = ", ".join(sorted(self.parameters)) or "none"
+            raise ConfigError(Problem(f"procedure {self.name} has no parameter {unknown[0]!r}, it has: {known}"))
+        values = {**self.parameters, **given}
+        return replace(self, parameters=values, checks=tuple(_bound(check, values) for check in self.pattern))
+
+
+def _bound(check: CheckSpec, values: Mapping[str, str]) -> CheckSpec:
+    params = {key: StringTemplate(text).substitute(values) for key, text in check.params.items()}
+    return replace(check, params=params, text=StringTemplate(check.text).substitute(values))
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which incidents go to which targets; routes are asked by name order of the files, the first that fits answers."""
+    """Which incidents go to which targets: routes are asked in the order of the files, the first that fits answers."""
 
     name: str
     min_severity: Severity = Severity.INFO
-    namespaces: tuple[str, ...] = ()
+    namespaces: str = ""
+    """A glob over the root's namespace; empty: any."""
     kinds: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ()
     continues: bool = False
     """True: later routes are asked too."""
-
-    def takes(self, severity: Severity, kind: str, namespace: str) -> bool:
-        """Say whether an incident with this root goes this way."""
-        return (
-            severity >= self.min_severity
-            and (not self.kinds or kind in self.kinds)
-            and (not self.namespaces or any(fnmatchcase(namespace, glob) for glob in self.namespaces))
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +185,11 @@ class Window:
     """Inside it nobody is notified; the timeline goes on."""
     freeze: bool = False
     """Inside it no action runs."""
-    namespaces: tuple[str, ...] = ()
+    namespaces: str = ""
 
     def contains(self, at: datetime, namespace: str = "") -> bool:
         """Say whether the moment, and the namespace of an incident's root, fall into it."""
-        if self.namespaces and not any(fnmatchcase(namespace, glob) for glob in self.namespaces):
+        if self.namespaces and not fnmatchcase(namespace, self.namespaces):
             return False
         local = at + timedelta(minutes=self.offset)
         minute = local.hour * 60 + local.minute

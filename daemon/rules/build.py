@@ -1,0 +1,241 @@
+"""One checked document to one value of the rule set: expressions and templates compiled, words turned into enums.
+
+Problems are collected, not raised, so that a file with five mistakes is told all five.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from string import Template as StringTemplate
+from typing import TypeVar
+
+from daemon.model.errors import ConfigError, Problem
+from daemon.model.findings import Severity
+from daemon.model.notices import Silence
+from daemon.model.objects import Health
+from daemon.model.remedies import Mode
+from daemon.rules import catalogue, schema
+from daemon.rules.document import Document, Path
+from daemon.rules.expression import compile_expression
+from daemon.rules.ruleset import (
+    CheckSpec,
+    Example,
+    Expect,
+    GivenState,
+    Match,
+    Procedure,
+    RemediationSpec,
+    Route,
+    Rule,
+    StepSpec,
+    Window,
+)
+from daemon.rules.template import compile_template
+
+LONGEST_SILENCE_DAYS = 90
+"""A silence that outlives a quarter is a rule that should be switched off."""
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_ANYTHING = re.compile(r"[*?]*")
+T = TypeVar("T")
+
+
+class Builder:
+    """Builds values of one document and collects what is wrong in it."""
+
+    def __init__(self, document: Document) -> None:
+        """Keep the document for its places."""
+        self.document = document
+        self.problems: list[Problem] = []
+
+    def refuse(self, text: str, *path: str | int, key: bool = False) -> None:
+        """Note a problem at a path of the document."""
+        self.problems.append(self.document.problem(text, path, key=key))
+
+    def rule(self, shape: schema.RuleDocument) -> Rule | None:
+        """Return the rule, or None when something in it can't be compiled."""
+        name, spec = shape.metadata.name, shape.spec
+        when = self._compiled(compile_expression, spec.when, ("spec", "when"))
+        summary = self._compiled(compile_template, spec.summary, ("spec", "summary"))
+        next_step = self._compiled(compile_template, spec.next_step or None, ("spec", "next_step"))
+        match = Match(
+            frozenset(spec.match.kind),
+            spec.match.namespace,
+            spec.match.name,
+            spec.match.labels,
+            frozenset(Health(word) for word in spec.match.health),
+            frozenset(spec.match.reason),
+        )
+        if not (match.health or match.reasons or spec.when):
+            self.refuse("asks nothing of the object: give match.health, match.reason or when", "spec", "match")
+        if summary is None:
+            return None
+        place = self.document.place(())
+        return Rule(
+            name,
+            match,
+            Severity[spec.severity.upper()],
+            summary,
+            when,
+            spec.hold,
+            spec.keep_firing_for,
+            next_step,
+            spec.runbook,
+            tuple(sorted(spec.labels.items())),
+            tuple(spec.evidence),
+            self._remediation(spec.remediation),
+            tuple(self._example(match, index, example) for index, example in enumerate(spec.examples)),
+            self.document.file,
+            place.line,
+            spec.enabled,
+        )
+
+    def procedure(self, shape: schema.ProcedureDocument) -> Procedure:
+        """Return the procedure with its parameters' defaults filled in."""
+        spec = shape.spec
+        checks = tuple(self._check(index, check, spec.parameters) for index, check in enumerate(spec.checks))
+        place = self.document.place(())
+        pattern = Procedure(
+            shape.metadata.name,
+            spec.parameters,
+            spec.schedule or "",
+            checks,
+            spec.text,
+            self.document.file,
+            place.line,
+            checks,
+        )
+        return pattern if self.problems else pattern.bind({})
+
+    def route(self, shape: schema.RouteDocument) -> Route:
+        """Return the route."""
+        spec = shape.spec
+        severity = Severity[spec.min_severity.upper()]
+        kinds, targets = frozenset(spec.kinds), tuple(spec.targets)
+        return Route(shape.metadata.name, severity, spec.namespaces, kinds, targets, spec.proceed)
+
+    def silence(self, shape: schema.SilenceDocument) -> Silence:
+        """Return the silence; it must match something, and end."""
+        spec = shape.spec
+        for key in sorted(set(spec.match) - catalogue.SILENCE_KEYS):
+            known = ", ".join(sorted(catalogue.SILENCE_KEYS))
+            self.refuse(f"a silence can't match {key!r}, only {known}", "spec", "match", key, key=True)
+        if all(_ANYTHING.fullmatch(pattern) for pattern in spec.match.values()):
+            self.refuse("this silence matches everything: name a kind, namespace or name", "spec", "match")
+        if spec.ends <= spec.starts:
+            self.refuse("ends before it starts", "spec", "ends")
+        elif (spec.ends - spec.starts).days > LONGEST_SILENCE_DAYS:
+            self.refuse(f"longer than {LONGEST_SILENCE_DAYS} days: switch the rule off instead", "spec", "ends")
+        name = f"file:{shape.metadata.name}"
+        return Silence(name, tuple(sorted(spec.match.items())), spec.ends, spec.comment, spec.by, spec.starts)
+
+    def window(self, shape: schema.WindowDocument) -> Window:
+        """Return the window; one that does nothing is refused."""
+        spec = shape.spec
+        if not (spec.quiet or spec.freeze):
+            self.refuse("does nothing: say quiet: true, freeze: true or both", "spec")
+        start, end = _minutes(spec.start), _minutes(spec.end)
+        offset = _minutes(spec.utc_offset[1:]) * (-1 if spec.utc_offset[0] == "-" else 1)
+        days = frozenset(_DAYS.index(day) for day in spec.days)
+        length = (end - start) % (24 * 60) or 24 * 60
+        return Window(shape.metadata.name, days, start, length, offset, spec.quiet, spec.freeze, spec.namespaces)
+
+    def _remediation(self, shape: schema.RemediationShape | None) -> RemediationSpec | None:
+        if shape is None:
+            return None
+        return RemediationSpec(
+            Mode(shape.mode),
+            tuple(self._step(index, step) for index, step in enumerate(shape.steps)),
+            shape.recovery,
+            shape.limits.attempts,
+            shape.limits.cooldown,
+            shape.approval,
+            shape.resolve_after,
+        )
+
+    def _step(self, index: int, shape: schema.StepShape) -> StepSpec:
+        path: Path = ("spec", "remediation", "steps", index)
+        params = dict(shape.params)
+        known = catalogue.ACTIONS.get(shape.action)
+        if known is None:
+            self.refuse(f"unknown action {shape.action!r}, there are {_words(catalogue.ACTIONS)}", *path, "action")
+        named = {key: params.pop(key, "") for key in ("kind", "namespace", "name")}
+        if any(named.values()) and not (named["kind"] and named["name"]):
+            self.refuse("another object needs both kind and name", *path, "with")
+        for key in sorted(set(params) - known) if known is not None else ():
+            text = f"{shape.action} has no parameter {key!r}, it has {_words(known) or 'none'}"
+            self.refuse(text, *path, "with", key, key=True)
+        return StepSpec(shape.action, shape.target, **named, params=params)
+
+    def _check(self, index: int, shape: schema.CheckShape, parameters: dict[str, str]) -> CheckSpec:
+        path: Path = ("spec", "checks", index)
+        probe = catalogue.PROBES.get(shape.probe)
+        if probe is None:
+            self.refuse(f"unknown probe {shape.probe!r}, there are {_words(catalogue.PROBES)}", *path, "probe")
+        else:
+            for key in sorted(probe.required - set(shape.params)):
+                self.refuse(f"the probe {shape.probe} needs {key!r}", *path)
+            for key in sorted(set(shape.params) - probe.required - probe.optional):
+                text = f"the probe {shape.probe} has no parameter {key!r}, it has "
+                self.refuse(text + _words(probe.required | probe.optional), *path, "with", key, key=True)
+        for key, text in (*shape.params.items(), ("", shape.text)):
+            template = StringTemplate(text)
+            where: Path = (*path, "with", key) if key else (*path, "text")
+            if not template.is_valid():
+                self.refuse("a $ must be followed by {parameter}", *where)
+            for name in sorted(set(template.get_identifiers()) - set(parameters)):
+                self.refuse(f"unknown parameter {name!r}, there are {_words(parameters) or 'none'}", *where)
+        text = shape.text or _told(shape)
+        return CheckSpec(shape.id, shape.probe, shape.params, shape.by, shape.hold, shape.optional, text)
+
+    def _example(self, match: Match, index: int, shape: schema.ExampleShape) -> Example:
+        kind = shape.object.kind or min(match.kinds)
+        if kind not in match.kinds:
+            self.refuse(f"the rule is not about {kind}", "spec", "examples", index, "object", "kind")
+        given = tuple(
+            GivenState(each.ready, each.reason, each.message, each.stalled, each.suspended, each.lag, each.seconds)
+            for each in shape.given
+        )
+        severity = shape.expect.severity
+        expect = Expect(shape.expect.state, Severity[severity.upper()] if severity else None)
+        return Example(
+            shape.name,
+            given,
+            shape.after,
+            expect,
+            kind,
+            shape.object.namespace or _literal(match.namespace),
+            shape.object.name or _literal(match.name),
+            {**match.labels, **shape.object.labels},
+            self.document.place(("spec", "examples", index)).line,
+        )
+
+    def _compiled(self, compiler: Callable[..., T], source: str | None, path: Path) -> T | None:
+        """Compile a text of the document; what is wrong is noted with its place in the file."""
+        if source is None:
+            return None
+        start = self.document.texts[path]
+        try:
+            return compiler(source, file=self.document.file, line=start.line, column=start.column)
+        except ConfigError as error:
+            self.problems.extend(self.document.inside(problem, path) for problem in error.problems)
+            return None
+
+
+def _told(shape: schema.CheckShape) -> str:
+    """Return a line for people when the author wrote none."""
+    named = [shape.params[key] for key in ("kind", "namespace", "name") if shape.params.get(key)]
+    rest = [f"{key} {value}" for key, value in shape.params.items() if key not in ("kind", "namespace", "name")]
+    return " ".join([shape.probe, "/".join(named), ", ".join(rest)]).strip()
+
+
+def _literal(glob: str) -> str:
+    """Return a name that a glob accepts."""
+    return re.sub(r"\[!?(.)[^]]*\]", r"\1", glob).replace("*", "example").replace("?", "x") or "example"
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

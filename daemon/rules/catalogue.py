@@ -1,0 +1,56 @@
+"""The names a rule file may refer to: actions with their parameters, probes with theirs, detectors.
+
+A list of its own, because rules are compiled where neither the engine nor a cluster is: a test compares it with them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ACTIONS: Mapping[str, frozenset[str]] = {
+    "reconcile": frozenset({"source", "force", "reset"}),
+    "delete-release": frozenset(),
+}
+"""Each action and the parameters it understands besides kind, namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a probe must be told and what it may be told. Without a kind it looks at the finding's own object."""
+
+    required: frozenset[str]
+    optional: frozenset[str] = frozenset()
+
+
+_NAMED = frozenset({"kind", "namespace", "name"})
+
+PROBES: Mapping[str, Probe] = {
+    "absent": Probe(_NAMED),
+    "workload": Probe(_NAMED, frozenset({"ready"})),
+    "condition": Probe(frozenset(), _NAMED | {"type", "status", "reason"}),
+    "dependents": Probe(frozenset(), _NAMED),
+    "release": Probe(frozenset(), frozenset({"namespace", "name", "status"})),
+    "exists": Probe(frozenset({"kind"}), frozenset({"namespace", "name", "at-least"})),
+}
+"""absent: the object is not there · workload: `ready` pods (a number, or all) · condition: `type` (Ready) has `status`
+(True) at the present generation · dependents: everything that hangs below it is well · release: the Helm release's
+newest revision has `status` (deployed) · exists: `at-least` (1) objects of the kind; name is a glob."""
+
+DETECTORS = frozenset(
+    {
+        "two-owners",
+        "dependency-cycle",
+        "dependency-missing",
+        "source-missing",
+        "waits-on-itself",
+        "stuck-deletion",
+        "not-observed",
+        "suspended-blocks",
+        "workload-down",
+        "health-check-outside",
+        "helm-tug-of-war",
+        "object-tug-of-war",
+        "left-behind",
+    }
+)
+SILENCE_KEYS = frozenset({"kind", "namespace", "name"})
+"""What a silence of a file may match: facts of an incident's root."""

@@ -1,0 +1,162 @@
+"""Rule files to one RuleSet, or every problem at once.
+
+A later file overrides an earlier one by kind and name; a Rule with `overlay: true` changes only a few fields of it.
+All or nothing: with one problem there is no RuleSet, and the set in force stays.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from daemon.model.errors import ConfigError, Problem
+from daemon.model.findings import Severity
+from daemon.model.notices import Silence
+from daemon.rules import catalogue, schema
+from daemon.rules.build import Builder
+from daemon.rules.document import Document, Path, read
+from daemon.rules.lint import lint
+from daemon.rules.ruleset import Procedure, Route, Rule, RuleSet, Window
+
+_KNOWN_KEYS = schema.keys()
+
+
+@dataclass(slots=True)
+class _Files:
+    """What was read so far: the latest of each kind and name, where it stands, and what is wrong."""
+
+    rules: dict[str, Rule] = field(default_factory=dict)
+    procedures: dict[str, Procedure] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+    silences: dict[str, Silence] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
+    detectors: dict[str, schema.DetectorSpec] = field(default_factory=dict)
+    sources: dict[str, Document] = field(default_factory=dict)
+    names: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def compile_rules(files: Iterable[tuple[str, str]]) -> RuleSet:
+    """Compile (name, text) pairs in order. Raises ConfigError with every problem as file:line:column."""
+    found = _Files()
+    for name, text in files:
+        documents, problems = read(name, text)
+        found.problems.extend(problems)
+        for document in documents:
+            _take(found, document)
+    _check_references(found)
+    if found.problems:
+        raise ConfigError(*found.problems)
+    ruleset = RuleSet(
+        tuple(found.rules.values()),
+        found.procedures,
+        tuple(found.routes.values()),
+        tuple(found.silences.values()),
+        tuple(found.windows.values()),
+        frozenset(name for name, spec in found.detectors.items() if not spec.enabled),
+        {name: Severity[spec.severity.upper()] for name, spec in found.detectors.items() if spec.severity},
+    )
+    return replace(ruleset, problems=lint(ruleset))
+
+
+def _take(found: _Files, document: Document) -> None:
+    """Add one document, or what is wrong with it."""
+    shape = _shaped(found, document)
+    if shape is None:
+        return
+    name = shape.metadata.name
+    identity = (document.file, type(shape).__name__, name)
+    if identity in found.names:
+        text = f"{shape.kind} {name!r} is in this file twice, first at line {found.names[identity]}"
+        found.problems.append(document.problem(text, ("metadata", "name")))
+    found.names.setdefault(identity, document.place(()).line)
+    builder = Builder(document)
+    match shape:
+        case schema.RuleDocument():
+            rule = builder.rule(shape)
+            if rule is not None:
+                found.rules[name], found.sources[name] = rule, document
+        case schema.OverlayDocument():
+            _overlay(found, builder, shape)
+        case schema.ProcedureDocument():
+            found.procedures[name] = builder.procedure(shape)
+        case schema.RouteDocument():
+            found.routes[name] = builder.route(shape)
+        case schema.SilenceDocument():
+            found.silences[name] = builder.silence(shape)
+        case schema.WindowDocument():
+            found.windows[name] = builder.window(shape)
+        case schema.DetectorDocument():
+            if name not in catalogue.DETECTORS:
+                known = ", ".join(sorted(catalogue.DETECTORS))
+                builder.refuse(f"unknown detector {name!r}, there are {known}", "metadata", "name")
+            found.detectors[name] = shape.spec
+    found.problems.extend(builder.problems)
+
+
+def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
+    """Return the document in its shape, or None after noting what does not fit."""
+    data = document.data
+    if not isinstance(data, dict):
+        found.problems.append(document.problem("a document must be a mapping with apiVersion, kind, metadata and spec"))
+        return None
+    kind = data.get("kind")
+    model = schema.BY_KIND.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        known = ", ".join(schema.BY_KIND)
+        text = f"unknown kind {kind!r}, there are {known}" if "kind" in data else f"no kind, there are {known}"
+        found.problems.append(document.problem(text, ("kind",)))
+        return None
+    spec = data.get("spec")
+    if kind == "Rule" and isinstance(spec, dict) and spec.get("overlay") is True:
+        model = schema.OverlayDocument
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found.problems.extend(_told(document, each) for each in error.errors(include_url=False, include_context=False))
+        return None
+
+
+def _told(document: Document, error: ErrorDetails) -> Problem:
+    """Return pydantic's error as a sentence with its place."""
+    path: Path = error["loc"]
+    match error["type"]:
+        case "extra_forbidden":
+            near = get_close_matches(str(path[-1]), _KNOWN_KEYS, 1)
+            text = f"unknown key {path[-1]!r}" + (f", did you mean {near[0]!r}?" if near else "")
+            return document.problem(text, path, key=True)
+        case "missing":
+            return document.problem(f"{path[-1]!r} is missing", path)
+        case "value_error":
+            return document.problem(error["msg"].removeprefix("Value error, "), path)
+        case _:
+            text = error["msg"].removeprefix("Input should be ")
+            return document.problem(f"should be {text}" if text != error["msg"] else text, path)
+
+
+def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> None:
+    """Change a few fields of a rule that an earlier document gave."""
+    name, spec = shape.metadata.name, shape.spec
+    rule = found.rules.get(name)
+    if rule is None:
+        builder.refuse(f"no rule {name!r} stands before this overlay", "metadata", "name")
+        return
+    found.rules[name] = replace(
+        rule,
+        severity=Severity[spec.severity.upper()] if spec.severity else rule.severity,
+        hold=rule.hold if spec.hold is None else spec.hold,
+        enabled=rule.enabled if spec.enabled is None else spec.enabled,
+        labels=tuple(sorted({**dict(rule.labels), **spec.labels}.items())),
+    )
+
+
+def _check_references(found: _Files) -> None:
+    """Note remediations whose recovery procedure no file gives."""
+    for name, rule in found.rules.items():
+        wanted = rule.remediation.recovery if rule.remediation else ""
+        if wanted and wanted not in found.procedures:
+            near = get_close_matches(wanted, found.procedures, 1)
+            text = f"unknown procedure {wanted!r}" + (f", did you mean {near[0]!r}?" if near else "")
+            found.problems.append(found.sources[name].problem(text, ("spec", "remediation", "recovery")))

@@ -1,0 +1,53 @@
+"""Rules and routes that load but can't do what their author hoped: never firing, never asked, never tested.
+
+Limit: it knows what is true of every object, not what this cluster holds.
+"""
+
+from collections.abc import Iterator
+
+from daemon.model.errors import Problem
+from daemon.model.findings import Severity
+from daemon.model.objects import Health
+from daemon.rules.expression import activation
+from daemon.rules.ruleset import Route, Rule, RuleSet
+
+NEVER_NOT_WELL = frozenset({Health.CURRENT})
+_EMPTY = activation({})
+
+
+def lint(ruleset: RuleSet) -> tuple[Problem, ...]:
+    """Return warnings, in the order of the rules and then of the routes."""
+    warnings = [Problem(text, rule.file, rule.line, 1, rule.name) for rule in ruleset.rules for text in _of_rule(rule)]
+    return (*warnings, *(Problem(text, path=name) for name, text in _of_routes(ruleset.routes)))
+
+
+def _of_rule(rule: Rule) -> Iterator[str]:
+    match = rule.match
+    if not rule.enabled:
+        return
+    if match.reasons and match.health and match.health <= NEVER_NOT_WELL:
+        yield "never fires: a reason is asked of objects that are not well, and health asks for Current"
+    for text in (match.namespace, match.name):
+        if text != text.lower():
+            yield f"never fires: names in Kubernetes are lower-case, {text!r} is not"
+    if rule.when is not None:
+        answer = rule.when.evaluate(_EMPTY)
+        if not rule.when.uses:
+            yield "the expression reads nothing of the object, so it is always the same"
+        elif answer.value is None:
+            yield f"the expression fails where a field is absent ({answer.error}): use has() or .?field.orValue(...)"
+    states = {example.expect.state for example in rule.examples}
+    if "firing" not in states:
+        yield "no example shows it firing"
+    if not states & {"none", "pending"}:
+        yield "no example shows where it must stay quiet"
+
+
+def _of_routes(routes: tuple[Route, ...]) -> Iterator[tuple[str, str]]:
+    catching = ""
+    for route in routes:
+        if catching:
+            yield route.name, f"never asked: {catching!r} stands before it and takes everything"
+        open_to_all = not route.kinds and route.namespaces in ("", "*") and route.min_severity is Severity.INFO
+        if open_to_all and not route.continues:
+            catching = catching or route.name

@@ -1,0 +1,345 @@
+"""The shape of each document kind: what a rule author may write. Unknown keys are refused; durations carry a unit.
+
+Limit: shapes only. What refers to something else (procedures, actions, expressions) is checked by compile.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
+
+from daemon.model.documents import API_VERSION
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_UNITS = (86_400.0, 3_600.0, 60.0, 1.0)
+LONGEST = 31 * 86_400.0
+"""Longest duration in seconds; a longer one is a slip of the pen."""
+_CRON_FIELD = r"(?:\*|\d+(?:-\d+)?)(?:/\d+)?"
+_CRON = re.compile(rf"{_CRON_FIELD}(?:,{_CRON_FIELD})*(?: {_CRON_FIELD}(?:,{_CRON_FIELD})*){{4}}")
+_CRON_LIMITS = (59, 23, 31, 12, 7)
+
+
+def seconds_of(value: object) -> float:
+    """Return the seconds of a duration such as 30s, 5m or 1h30m. Raises ValueError."""
+    found = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
+    if found is None:
+        raise ValueError("a duration needs a unit, such as 30s, 5m or 1h30m")
+    seconds = sum(float(part) * unit for part, unit in zip(found.groups(), _UNITS, strict=True) if part)
+    if seconds > LONGEST:
+        raise ValueError("longer than 31 days")
+    return seconds
+
+
+def _cron(value: str) -> str:
+    if not _CRON.fullmatch(value):
+        raise ValueError('a schedule has five fields: minute hour day month weekday, such as "17 * * * *"')
+    for text, limit in zip(value.split(), _CRON_LIMITS, strict=True):
+        if any(int(number) > limit for number in re.findall(r"\d+", text)):
+            raise ValueError(f"{text} is out of range, at most {limit}")
+    return value
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _text(value: object) -> object:
+    """Let numbers and booleans stand where a string parameter is wanted, as YAML writes them."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, str):
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            found = None
+        if found is not None and found.tzinfo is not None:
+            return found.astimezone(UTC)
+    raise ValueError("a moment is written as 2026-01-31T22:00:00Z, with its zone")
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds_of),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$", "examples": ["30s", "5m"]}),
+]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Cron = Annotated[str, Field(json_schema_extra={"examples": ["17 * * * *"]}), BeforeValidator(_cron)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+Text = Annotated[str, Field(min_length=1)]
+Param = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+Params = dict[str, Param]
+SeverityWord = Literal["info", "warning", "critical"]
+HealthWord = Literal["Current", "InProgress", "Failed", "Blocked", "Suspended", "Terminating", "NotFound", "Unknown"]
+Status = Literal["True", "False", "Unknown", ""]
+Words = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Offset = Annotated[str, Field(pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$")]
+
+
+class Shape(BaseModel):
+    """What all shapes share: nothing unknown, nothing changed, nothing guessed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class MatchShape(Shape):
+    """Which objects; namespace, name and label values are globs."""
+
+    kind: Words
+    namespace: str = ""
+    name: str = ""
+    labels: Params = {}
+    health: Annotated[list[HealthWord], BeforeValidator(_listed)] = []
+    reason: Annotated[list[Text], BeforeValidator(_listed)] = []
+
+
+class StepShape(Shape):
+    """One action; kind, namespace and name in `with` name another object than the target."""
+
+    action: Text
+    target: Literal["self", "owner"] = "self"
+    params: Params = Field(default={}, alias="with")
+
+
+class LimitsShape(Shape):
+    """How often a remediation may be tried on one object."""
+
+    attempts: int = Field(default=1, ge=1, le=10)
+    cooldown: Duration = 1800.0
+
+
+class RemediationShape(Shape):
+    """What may be done about it, and what proves it."""
+
+    mode: Literal["observe", "propose", "auto"]
+    steps: list[StepShape] = Field(min_length=1, max_length=10)
+    recovery: str = ""
+    limits: LimitsShape = LimitsShape()
+    approval: Duration = 1800.0
+    resolve_after: Duration = 60.0
+
+
+class GivenShape(Shape):
+    """One state of an example's object. `for`: how long it says so; without it, to the end."""
+
+    ready: Status = "False"
+    reason: str = ""
+    message: str = ""
+    stalled: str = ""
+    suspended: bool = False
+    lag: int = Field(default=0, ge=0)
+    seconds: Duration = Field(default=0.0, alias="for")
+
+
+class ExpectShape(Shape):
+    """How an example must end."""
+
+    state: Literal["firing", "pending", "none"]
+    severity: SeverityWord | None = None
+
+
+class ObjectShape(Shape):
+    """Which object an example is about, where the rule leaves it open."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    labels: Params = {}
+
+
+class ExampleShape(Shape):
+    """A rule's own unit test."""
+
+    name: Text
+    object: ObjectShape = ObjectShape()
+    given: Annotated[list[GivenShape], BeforeValidator(_listed), Field(min_length=1)]
+    after: Duration
+    expect: ExpectShape
+
+
+class RuleSpec(Shape):
+    """A test and all that follows from it."""
+
+    match: MatchShape
+    when: Text | None = None
+    hold: Duration = Field(default=0.0, alias="for")
+    keep_firing_for: Duration = 0.0
+    severity: SeverityWord
+    summary: Text
+    next_step: str = ""
+    runbook: str = ""
+    labels: Params = {}
+    evidence: list[Text] = []
+    remediation: RemediationShape | None = None
+    enabled: bool = True
+    overlay: Literal[False] = False
+    examples: list[ExampleShape] = []
+
+
+class OverlaySpec(Shape):
+    """What may be changed in a rule of an earlier file without writing it anew."""
+
+    overlay: Literal[True]
+    severity: SeverityWord | None = None
+    hold: Duration | None = Field(default=None, alias="for")
+    enabled: bool | None = None
+    labels: Params = {}
+
+
+class CheckShape(Shape):
+    """One row of a procedure."""
+
+    id: Text
+    probe: Text
+    params: Params = Field(default={}, alias="with")
+    by: Duration = 0.0
+    hold: Duration = Field(default=0.0, alias="for")
+    optional: bool = False
+    text: str = ""
+
+
+class ProcedureSpec(Shape):
+    """Who must be in what state by when."""
+
+    text: str = ""
+    parameters: Params = {}
+    schedule: Cron | None = None
+    checks: list[CheckShape] = Field(min_length=1, max_length=100)
+
+
+class RouteSpec(Shape):
+    """Which incidents go where."""
+
+    min_severity: SeverityWord = "info"
+    namespaces: str = ""
+    kinds: Annotated[list[Text], BeforeValidator(_listed)] = []
+    targets: Words
+    proceed: bool = Field(default=False, alias="continue")
+
+
+class SilenceSpec(Shape):
+    """Quiet asked for by a person: for what, until when, why and who."""
+
+    match: Params = Field(min_length=1)
+    starts: Moment
+    ends: Moment
+    comment: Text
+    by: Text
+
+
+class WindowSpec(Shape):
+    """A stretch of the week."""
+
+    days: Annotated[list[Day], BeforeValidator(_listed), Field(min_length=1)]
+    start: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to")
+    utc_offset: Offset = "+00:00"
+    quiet: bool = False
+    freeze: bool = False
+    namespaces: str = ""
+
+
+class DetectorSpec(Shape):
+    """A detector written in code, switched off or made louder."""
+
+    enabled: bool = True
+    severity: SeverityWord | None = None
+
+
+class Metadata(Shape):
+    """The name by which a later file overrides it."""
+
+    name: Name
+
+
+class _Document(Shape):
+    api_version: Literal["fluxmedic.dev/v1"] = Field(alias="apiVersion")
+    metadata: Metadata
+
+
+class RuleDocument(_Document):
+    """A rule, or a few changes to one."""
+
+    kind: Literal["Rule"]
+    spec: RuleSpec
+
+
+class OverlayDocument(_Document):
+    """A few changes to a rule of an earlier file."""
+
+    kind: Literal["Rule"]
+    spec: OverlaySpec
+
+
+class ProcedureDocument(_Document):
+    """A recovery contract."""
+
+    kind: Literal["Procedure"]
+    spec: ProcedureSpec
+
+
+class RouteDocument(_Document):
+    """A way from incidents to targets."""
+
+    kind: Literal["Route"]
+    spec: RouteSpec
+
+
+class SilenceDocument(_Document):
+    """A silence kept in a file."""
+
+    kind: Literal["Silence"]
+    spec: SilenceSpec
+
+
+class WindowDocument(_Document):
+    """A window in the calendar."""
+
+    kind: Literal["Window"]
+    spec: WindowSpec
+
+
+class DetectorDocument(_Document):
+    """A setting of one detector."""
+
+    kind: Literal["Detector"]
+    spec: DetectorSpec
+
+
+AnyDocument = (
+    RuleDocument
+    | OverlayDocument
+    | ProcedureDocument
+    | RouteDocument
+    | SilenceDocument
+    | WindowDocument
+    | DetectorDocument
+)
+BY_KIND: dict[str, type[AnyDocument]] = {
+    "Rule": RuleDocument,
+    "Procedure": ProcedureDocument,
+    "Route": RouteDocument,
+    "Silence": SilenceDocument,
+    "Window": WindowDocument,
+    "Detector": DetectorDocument,
+}
+
+
+def json_schema() -> dict[str, object]:
+    """Return the JSON schema of one document, for editors and `rules schema`."""
+    schema = TypeAdapter(AnyDocument).json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": API_VERSION, **schema}
+
+
+def keys() -> frozenset[str]:
+    """Return every key that any shape knows, for "did you mean"."""
+    found: set[str] = set()
+    for definition in json_schema()["$defs"].values():  # type: ignore[attr-defined] # pydantic's own output
+        found |= set(definition.get("properties", {}))
+    return frozenset(found)
