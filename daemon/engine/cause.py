@@ -1,0 +1,156 @@
+"""The one line that says why: the root's own words, sharpened by what stands below them.
+
+`context deadline exceeded` is never the cause where a workload or a pod is known that explains it.
+"""
+
+import re
+
+from daemon.engine.graph import blamed_refs, owners_of, workloads_of
+from daemon.engine.world import Case, Known, World
+from daemon.flux.culprit import culprit_of
+from daemon.model.incidents import Change, Member
+from daemon.model.objects import Health, ObjectState
+from daemon.model.refs import ObjectRef
+
+CAUSE_LENGTH = 300
+COMMIT = re.compile(r"^stored artifact for commit '(?P<subject>.*)'$", re.DOTALL)
+
+
+def cause_of(world: World, case: Case) -> str:
+    """Return the best known cause of an incident in one line; the one it has, when nothing better is known now."""
+    root = case.incident.root
+    told = _own_words(world, root) or _members_words(world, case)
+    if not told:
+        return case.incident.cause
+    below = _below(world, case)
+    line = f"{root.kind} {root.place}: {told}"
+    if below and below not in line:
+        line = f"{line[: CAUSE_LENGTH - len(below) - 3]} — {below}"
+    return line[:CAUSE_LENGTH]
+
+
+def change_of(world: World, root: ObjectRef) -> Change:
+    """Return what changed before it broke, as far as the root, its owner and its source say."""
+    known = world.known(root)
+    if known is None:
+        return Change()
+    state = known.state
+    owners = owners_of(world, root)
+    owner = world.known(owners[0]) if owners else None
+    source = (owner.state if owner else state).source
+    return Change(
+        last_good=_last_good(known, owner),
+        failing=_failing(state, owner),
+        commit=_commit(world, source),
+        source=str(source) if source else "",
+        owner=f"{owner.state.ref} (path {owner.state.path})" if owner else "",
+    )
+
+
+def workload_line(state: ObjectState) -> str:
+    """Return how many pods a workload has of those it wants."""
+    replicas = state.replicas
+    if replicas is None:
+        return f"{state.ref.kind} {state.ref.place}"
+    return f"{state.ref.kind} {state.ref.place} {replicas.ready}/{replicas.desired} ready"
+
+
+def pod_trouble(world: World, workload: ObjectRef) -> str:
+    """Return why the pods of a workload are not well, the most frequent trouble first; empty when none is known."""
+    troubles: dict[str, int] = {}
+    for pod in _pods_of(world, workload):
+        known = world.known(pod)
+        if known is not None and known.state.pod is not None:
+            text = ": ".join(part for part in (known.state.pod.reason, known.state.pod.message) if part)
+            troubles[text] = troubles.get(text, 0) + 1
+    return max(troubles, key=lambda text: (troubles[text], text), default="")
+
+
+def _own_words(world: World, root: ObjectRef) -> str:
+    """A detector's summary knows more than the condition; else the failing condition's line that matters."""
+    findings = [finding for finding in world.firing(root) if finding.test in DETECTED and finding.severity]
+    if findings:
+        return findings[0].summary
+    known = world.known(root)
+    if known is None or known.failed is None:
+        return ""
+    return culprit_of(known.failed.message) or known.failed.reason
+
+
+def _members_words(world: World, case: Case) -> str:
+    """What the first failing member says, where the root itself says nothing (a source that still looks Ready)."""
+    for member in sorted(case.incident.members, key=_by_joining):
+        if member.ref == case.incident.root:
+            continue
+        known = world.known(member.ref)
+        if known is not None and known.failed is not None:
+            return culprit_of(known.failed.message)
+        if known is not None and known.health is Health.BLOCKED and known.state.ready is not None:
+            return culprit_of(known.state.ready.message)
+    return ""
+
+
+def _below(world: World, case: Case) -> str:
+    """The workload that is down below the root, with its pods' trouble."""
+    known = world.known(case.incident.root)
+    candidates = set(case.workloads)
+    if known is not None:
+        candidates |= set(blamed_refs(world, known)) | workloads_of(world, known.state)
+    for ref in sorted(candidates):
+        other = world.known(ref)
+        if other is None or other.state.replicas is None or other.state.replicas.complete:
+            continue
+        trouble = pod_trouble(world, ref)
+        return f"{workload_line(other.state)}{f' ({trouble})' if trouble else ''}"[: CAUSE_LENGTH // 2]
+    return ""
+
+
+def _pods_of(world: World, workload: ObjectRef) -> set[ObjectRef]:
+    """Return the pods under a workload by owner references, one ReplicaSet between at most."""
+    pods = set()
+    for child in world.owned.get(workload, ()):
+        if child.kind == "Pod":
+            pods.add(child)
+        else:
+            pods |= {ref for ref in world.owned.get(child, ()) if ref.kind == "Pod"}
+    return pods
+
+
+def _last_good(known: Known, owner: Known | None) -> str:
+    if known.last_good:
+        return known.last_good
+    return owner.last_good if owner else ""
+
+
+def _failing(state: ObjectState, owner: Known | None) -> str:
+    if state.attempted_revision:
+        return state.attempted_revision
+    return owner.state.attempted_revision if owner else ""
+
+
+def _commit(world: World, source: ObjectRef | None) -> str:
+    """Return the subject of the newest commit that the source's events name."""
+    for event in reversed(world.events.get(source, ()) if source else ()):
+        found = COMMIT.match(event.message)
+        if found:
+            return found["subject"]
+    return ""
+
+
+def _by_joining(member: Member) -> tuple[object, ObjectRef]:
+    return (member.joined_at, member.ref)
+
+
+DETECTED = frozenset(
+    {
+        "dependency-cycle",
+        "dependency-missing",
+        "source-missing",
+        "waits-on-itself",
+        "stuck-deletion",
+        "not-observed",
+        "suspended-blocks",
+        "two-owners",
+    }
+)
+"""Detectors whose summary is the cause. Severity info only tells; it never names the cause of a failure."""

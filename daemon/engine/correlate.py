@@ -1,0 +1,400 @@
+"""Which incident a finding belongs to, who else is in it, and whether it is over.
+
+Membership is sticky: a finding keeps its incident until that ends, so a root that recovers first does not turn its
+victims into new incidents. One object is in one open incident at most. A root that recovers while a member still
+fails, after its time, gives its place to that member's root: the same incident, with an entry.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from daemon.engine.cause import cause_of, change_of, workload_line
+from daemon.engine.graph import BROKEN, blamed_refs, downstream, root_of, workloads_of
+from daemon.engine.lifecycle import Trigger, move
+from daemon.engine.timeline import amend, remind, tell, tell_once
+from daemon.engine.world import Case, World, elapsed
+from daemon.flux.culprit import culprit_of, fingerprint
+from daemon.model.findings import Finding, Severity
+from daemon.model.incidents import Incident, Member, Role, State
+from daemon.model.notices import Reason
+from daemon.model.objects import Health
+from daemon.model.refs import IncidentId, ObjectRef, derived_id
+
+UNOBSERVED = "not-observed"
+TWO_OWNERS = "two-owners"
+
+
+def assign(world: World, finding: Finding) -> None:
+    """Give a finding that began to fire to its incident: the one its object is in, its root's, or a new one."""
+    case = world.case_of(finding.ref) or _case_for(world, finding)
+    if case is None:
+        case = _reopen(world, finding) or _open(world, finding)
+    _attach(world, case, finding)
+    world.touch(case.incident.id)
+
+
+def refresh(world: World, case: Case) -> None:
+    """Bring an open incident in line with the world: root, members, workloads, cause, and whether it is over."""
+    if not case.open:
+        return
+    case.findings = {found for found in case.findings if found in world.findings}
+    _take_over(world, case)
+    if not case.open:
+        return
+    _collect(world, case)
+    _mark_recoveries(world, case)
+    _hold_workloads(world, case)
+    _reroot(world, case)
+    _sharpen(world, case)
+    settle_state(world, case)
+
+
+def settle_state(world: World, case: Case) -> None:
+    """Move the incident if it became well, failed again, or stayed well long enough."""
+    trouble = trouble_of(world, case)
+    state = case.incident.state
+    if trouble:
+        case.well_since = None
+        if state is State.RECOVERING:
+            move(world, case, Trigger.UNWELL)
+            amend(case, flaps=case.incident.flaps + 1)
+            tell(world, case, "evidence", trouble)
+        return
+    if case.well_since is None:
+        case.well_since = world.now
+        world.after(world.limits.resolve_after, case.incident.id)
+    if state in (State.OPEN, State.ACKNOWLEDGED):
+        move(world, case, Trigger.WELL)
+    if case.incident.state is State.RECOVERING and _held(world, case):
+        end(world, case, Trigger.HELD)
+
+
+def end(world: World, case: Case, trigger: Trigger, *, actor: str = "fluxmedic") -> None:
+    """Resolve an incident and let its members go."""
+    if not move(world, case, trigger, actor=actor):
+        return
+    release_members(world, case)
+    if case.announced:
+        remind(case, Reason.RESOLVED)
+
+
+def release_members(world: World, case: Case) -> None:
+    """Forget which objects belong to an incident that ended."""
+    for ref in [ref for ref, incident in world.membership.items() if incident == case.incident.id]:
+        del world.membership[ref]
+    for watching in world.watchers.values():
+        watching.discard(case.incident.id)
+    case.findings.clear()
+
+
+def trouble_of(world: World, case: Case) -> str:
+    """Return what still keeps an incident from being over, in words; empty when nothing does."""
+    loud = [finding for finding in _findings(world, case) if finding.severity > Severity.INFO or _is_quiet(case)]
+    if loud:
+        return f"{loud[0].ref}: {loud[0].summary or loud[0].test}"
+    for member in case.incident.members:
+        if member.role is not Role.RELATED and _is_unwell(world, member.ref):
+            return f"{member.ref} is {world.health(member.ref).value}"
+    return _workload_trouble(world, case)
+
+
+def _case_for(world: World, finding: Finding) -> Case | None:
+    """Return the open incident of the finding's root, or of the controller whose silence another finding told."""
+    root = root_of(world, finding.ref)
+    case = world.case_of(root)
+    if case is None and finding.test == UNOBSERVED:
+        return _same_controller(world, finding)
+    return case
+
+
+def _same_controller(world: World, finding: Finding) -> Case | None:
+    for case in world.open_cases():
+        root = case.incident.root
+        silent = any(found.test == UNOBSERVED for found in case.findings) or world.health(root) is Health.IN_PROGRESS
+        if silent and (root.group, root.kind) == (finding.ref.group, finding.ref.kind):
+            return case
+    return None
+
+
+def _open(world: World, finding: Finding) -> Case:
+    root = root_of(world, finding.ref)
+    incident = Incident(
+        id=IncidentId(derived_id(root, finding.test, world.now.isoformat())),
+        root=root,
+        cause="",
+        severity=finding.severity,
+        state=State.OPEN,
+        opened_at=world.now,
+        updated_at=world.now,
+        members=(Member(root, Role.ROOT, world.now),),
+    )
+    case = Case(incident)
+    world.cases[incident.id] = case
+    world.membership[root] = incident.id
+    case.announce_at = world.now + timedelta(seconds=world.limits.group_wait)
+    world.at(case.announce_at, incident.id)
+    tell(world, case, "opened", f"{root.kind} {root.place} is the root", actor=f"rule:{finding.test}", ref=root)
+    world.counts["incidents_opened"] += 1
+    return case
+
+
+def _reopen(world: World, finding: Finding) -> Case | None:
+    """Return the resolved incident of the same root, open again, if that was not long ago."""
+    root = root_of(world, finding.ref)
+    recent = [
+        case
+        for case in world.cases.values()
+        if not case.open
+        and root in (case.incident.root, *(member.ref for member in case.incident.dependents))
+        and elapsed(case.ended_at, world.now) <= world.limits.reopen_within
+    ]
+    if not recent:
+        return None
+    case = max(recent, key=lambda each: (each.ended_at or world.now, each.incident.id))
+    move(world, case, Trigger.FAILS_AGAIN)
+    amend(case, flaps=case.incident.flaps + 1)
+    case.well_since = case.root_well_since = None
+    for member in case.incident.members:
+        if member.role is not Role.RELATED:
+            world.membership.setdefault(member.ref, case.incident.id)
+    if case.announced:
+        remind(case, Reason.REOPENED)
+    return case
+
+
+def _attach(world: World, case: Case, finding: Finding) -> None:
+    """Take a finding in: its name, its severity, and its object as a member."""
+    case.findings.add(finding.fingerprint)
+    incident = case.incident
+    rules = tuple(sorted({*incident.rules, finding.test}))
+    louder = finding.severity > incident.severity
+    amend(case, rules=rules, severity=max(incident.severity, finding.severity))
+    if louder and case.announced:
+        remind(case, Reason.ESCALATED)
+    elif louder:
+        case.announce_at = world.now + timedelta(seconds=world.limits.group_wait)
+        world.at(case.announce_at, incident.id)
+    tell_once(world, case, "evidence", f"{finding.ref}: {finding.summary}", f"{finding.test}@{finding.ref}")
+    if finding.ref != incident.root:
+        _join(world, case, finding.ref, None)
+
+
+def _join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, role: Role = Role.DEPENDENT) -> None:
+    other = world.case_of(ref)
+    if other is not None and other is not case:
+        _relate(world, case, other)
+        return
+    if role is not Role.RELATED:
+        world.membership[ref] = case.incident.id
+    members = {member.ref: member for member in case.incident.members}
+    known = members.get(ref)
+    if known is None:
+        member = Member(ref, role, world.now, _reason(world, ref), parent)
+        amend(case, members=(*case.incident.members, member))
+        tell(world, case, "joined", f"{ref.kind} {ref.place}: {member.reason}", actor="flux", ref=ref)
+        remind(case, Reason.JOINED)
+    elif known.recovered_at is not None and _is_unwell(world, ref):
+        members[ref] = replace(known, recovered_at=None, reason=_reason(world, ref), parent=parent or known.parent)
+        amend(case, members=tuple(members.values()))
+    elif parent is not None and known.parent is None and known.role is not Role.ROOT:
+        members[ref] = replace(known, parent=parent)
+        amend(case, members=tuple(members.values()))
+
+
+def _relate(world: World, case: Case, other: Case) -> None:
+    """Note in both incidents that they share an object; it stays where it was."""
+    world.active[other.incident.id] = None
+    for one, two in ((case, other), (other, case)):
+        if two.incident.id not in one.incident.related:
+            amend(one, related=(*one.incident.related, two.incident.id))
+
+
+def _collect(world: World, case: Case) -> None:
+    """Take in everything broken that the root explains."""
+    for victim, cause in downstream(world, case.incident.root):
+        _join(world, case, victim, cause)
+
+
+def _mark_recoveries(world: World, case: Case) -> None:
+    changed = []
+    for member in case.incident.members:
+        if member.role is not Role.RELATED and member.recovered_at is None and not _is_unwell(world, member.ref):
+            gone = world.known(member.ref) is None
+            word = "is gone" if gone else "is well again"
+            tell(world, case, "recovered", f"{member.ref.kind} {member.ref.place} {word}", actor="flux", ref=member.ref)
+            changed.append(replace(member, recovered_at=world.now))
+            remind(case, Reason.JOINED)
+        elif member.role is not Role.RELATED and member.recovered_at is not None and _is_unwell(world, member.ref):
+            changed.append(replace(member, recovered_at=None, reason=_reason(world, member.ref)))
+        else:
+            changed.append(member)
+    if tuple(changed) != case.incident.members:
+        amend(case, members=tuple(changed))
+
+
+def _take_over(world: World, case: Case) -> None:
+    """Move the incident to a cause that appeared above its root; two open incidents with one cause become one."""
+    root = case.incident.root
+    above = root_of(world, root)
+    if above == root or world.health(root) is Health.CURRENT:
+        return
+    other = world.case_of(above)
+    if other is not None and other is not case:
+        _merge(world, case, other)
+        return
+    _change_root(world, case, above, "a cause above it appeared")
+
+
+def _merge(world: World, case: Case, other: Case) -> None:
+    """Let the older of two incidents with one cause take the younger one in."""
+    keep, drop = sorted((case, other), key=lambda each: (each.incident.opened_at, each.incident.id))
+    root = other.incident.root
+    tell(world, drop, "state", f"the same cause as incident {keep.incident.id}: goes on there")
+    move(world, drop, Trigger.RESOLVE)
+    world.active[drop.incident.id] = None
+    findings, members = set(drop.findings), drop.incident.members
+    release_members(world, drop)
+    if drop.announced:
+        remind(drop, Reason.RESOLVED)
+    keep.findings |= findings
+    keep.workloads |= drop.workloads
+    for member in members:
+        _join(world, keep, member.ref, member.parent, Role.RELATED if member.role is Role.RELATED else Role.DEPENDENT)
+    amend(
+        keep,
+        rules=tuple(sorted({*keep.incident.rules, *drop.incident.rules})),
+        severity=max(keep.incident.severity, drop.incident.severity),
+    )
+    if keep.incident.root != root:
+        _change_root(world, keep, root, f"incident {drop.incident.id} has the same cause")
+    world.touch(keep.incident.id)
+
+
+def _reroot(world: World, case: Case) -> None:
+    """Give the root's place to what still fails, when the root itself has long been well."""
+    root = case.incident.root
+    if _is_unwell(world, root) or any(found.ref == root for found in case.findings):
+        case.root_well_since = None
+        return
+    if case.root_well_since is None:
+        case.root_well_since = world.now
+    failing = [m.ref for m in case.incident.dependents if world.health(m.ref) is Health.FAILED]
+    if not failing:
+        return
+    grace = world.limits.level_grace + max(_patience(world, ref) for ref in failing)
+    if elapsed(case.root_well_since, world.now) < grace:
+        world.after(grace - elapsed(case.root_well_since, world.now), case.incident.id)
+        return
+    heirs = sorted({root_of(world, ref) for ref in failing})
+    free = [ref for ref in heirs if world.case_of(ref) in (case, None) and ref != root]
+    if free:
+        _change_root(world, case, free[0], f"{root.kind} {root.place} is well, this still fails")
+
+
+def _change_root(world: World, case: Case, root: ObjectRef, why: str) -> None:
+    before = case.incident.root
+    members = [
+        replace(member, role=Role.DEPENDENT if member.role is Role.ROOT else member.role)
+        for member in case.incident.members
+        if member.ref != root
+    ]
+    world.membership[root] = case.incident.id
+    amend(case, root=root, members=(Member(root, Role.ROOT, world.now, _reason(world, root)), *members))
+    case.root_well_since = None
+    text = f"root {before.kind} {before.place} → {root.kind} {root.place}: {why}"
+    tell(world, case, "rerooted", text, ref=root)
+    remind(case, Reason.CAUSE_CHANGED)
+
+
+def _hold_workloads(world: World, case: Case) -> None:
+    """Remember the workloads that are down with this incident: it is not over before they are well."""
+    for member in case.incident.members:
+        known = world.known(member.ref)
+        if known is None or known.health not in BROKEN:
+            continue
+        for ref in sorted({*blamed_refs(world, known), *workloads_of(world, known.state)}):
+            other = world.known(ref)
+            if other is None or other.state.replicas is None or other.state.replicas.complete:
+                continue
+            if ref not in case.workloads:
+                case.workloads.add(ref)
+                world.watchers[ref].add(case.incident.id)
+                _join(world, case, ref, member.ref, Role.RELATED)
+
+
+def _workload_trouble(world: World, case: Case) -> str:
+    for ref in sorted(case.workloads):
+        known = world.known(ref)
+        if known is None:
+            if _destroyed(case):
+                return f"{ref.kind} {ref.place} failed with this incident and is gone"
+            continue
+        if known.state.replicas is not None and not known.state.replicas.complete:
+            return f"{workload_line(known.state)}, though all of Flux is well"
+    return ""
+
+
+def _destroyed(case: Case) -> bool:
+    """Say whether a workload that is gone was not Flux's to remove: its release had an owner besides Flux."""
+    return TWO_OWNERS in case.incident.rules
+
+
+def _sharpen(world: World, case: Case) -> None:
+    """Keep the best known cause, what changed, and what a person should do, up to date."""
+    incident = case.incident
+    cause = cause_of(world, case)
+    if cause != incident.cause:
+        if not incident.cause or fingerprint(cause) != fingerprint(incident.cause):
+            tell_once(world, case, "cause", cause, fingerprint(cause), ref=incident.root)
+            remind(case, Reason.JOINED)
+        amend(case, cause=cause)
+    change = change_of(world, incident.root)
+    amend(case, change=change if change.failing else incident.change)
+    findings = world.firing(incident.root) or _findings(world, case)
+    if findings:
+        best = findings[0]
+        next_step = best.next_step or incident.next_step
+        amend(case, summary=best.summary, next_step=next_step, runbook=best.runbook or incident.runbook)
+    trouble = _workload_trouble(world, case)
+    if trouble and all(not _is_unwell(world, member.ref) for member in incident.dependents):
+        tell_once(world, case, "evidence", trouble)
+
+
+def _findings(world: World, case: Case) -> list[Finding]:
+    found = [world.findings[each] for each in case.findings if each in world.findings]
+    return sorted(found, key=lambda finding: (-finding.severity, finding.ref, finding.test))
+
+
+def _is_quiet(case: Case) -> bool:
+    return case.incident.severity is Severity.INFO
+
+
+def _is_unwell(world: World, ref: ObjectRef) -> bool:
+    """Say whether a member still has to recover. What is gone, or suspended without having failed, has not."""
+    known = world.known(ref)
+    if known is None:
+        return False
+    return known.health not in (Health.CURRENT, Health.SUSPENDED)
+
+
+def _held(world: World, case: Case) -> bool:
+    return elapsed(case.well_since, world.now) >= world.limits.resolve_after
+
+
+def _patience(world: World, ref: ObjectRef) -> float:
+    """Return how long a run of the object may still take: a health check in flight ends at its own time-out."""
+    known = world.known(ref)
+    return (known.state.timeout or 0.0) + (known.state.retry_interval or 0.0) if known else 0.0
+
+
+def _reason(world: World, ref: ObjectRef) -> str:
+    """Return why a member is not well, in a few words."""
+    known = world.known(ref)
+    if known is None:
+        return Health.NOT_FOUND.value
+    condition = known.failed or known.state.ready
+    if known.state.replicas is not None:
+        return workload_line(known.state)
+    if condition is None or condition.status == "True":
+        return known.health.value
+    return f"{condition.reason}: {culprit_of(condition.message)}"[:200]

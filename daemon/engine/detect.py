@@ -1,0 +1,250 @@
+"""Detectors: tests that need more than one object, or that no Flux condition shows.
+
+Each is one function from (world, known) to a Draft or None, and a row of DETECTORS. A rule file may switch any off.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.engine.graph import BROKEN, cycle_through, owners_of
+from daemon.engine.health import is_lagging
+from daemon.engine.world import Known, World
+from daemon.flux.culprit import is_revision_wait
+from daemon.flux.kinds import kind_of, resource_of
+from daemon.model.findings import Severity
+from daemon.model.objects import Health, ObjectState
+from daemon.model.refs import ObjectRef
+from daemon.model.signals import ReleaseSeen
+
+UNOBSERVED_FOR = 90.0
+"""Seconds a newer generation may wait on a Ready object. A live controller takes it within a second or two, but may
+queue behind others; flux.md 0.3 (13) asks for "longer than a minute or two"."""
+DELETING_FOR = 90.0
+"""Seconds a deletion may take before it is called stuck: uninstall and prune normally end within seconds."""
+SUSPENDED_BLOCKS_FOR = 60.0
+"""Seconds dependents may wait for a suspended dependency: two of Flux's 30 s polls, so that a push may roll by."""
+MISSING_FOR = 20.0
+"""Seconds a named object may be missing: one apply that creates both in either order."""
+WAITING_ON_ITSELF_FOR = 10.0
+HELM_CONTROLLER = "helm-controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A test that holds now: what a finding is made of once it has held for `hold` seconds."""
+
+    test: str
+    severity: Severity
+    summary: str
+    hold: float
+    keep: float = 0.0
+    next_step: str = ""
+    runbook: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    related: tuple[ObjectRef, ...] = ()
+
+
+def detect(world: World, known: Known) -> list[Draft]:
+    """Return what every detector that is switched on has to say of one object."""
+    off = world.rules.detectors_off
+    drafts = (detector(world, known) for name, detector in DETECTORS.items() if name not in off)
+    return [draft for draft in drafts if draft is not None]
+
+
+def dependency_cycle(world: World, known: Known) -> Draft | None:
+    """Find a ring of dependsOn: its members wait for each other for ever, and Flux never says so."""
+    if not known.state.depends_on:
+        return None
+    ring = cycle_through(world, known.state.ref)
+    if not ring or ring[0] != known.state.ref:
+        return None
+    path = " → ".join(ref.place for ref in (*ring, ring[0]))
+    return Draft(
+        "dependency-cycle",
+        Severity.CRITICAL,
+        f"dependency cycle: {path}; none of them can ever become Ready",
+        0.0,
+        next_step="Remove one dependsOn entry of the ring in Git.",
+        related=ring[1:],
+    )
+
+
+def dependency_missing(world: World, known: Known) -> Draft | None:
+    """Find a dependsOn entry that names an object which does not exist."""
+    missing = [dep.ref for dep in known.state.depends_on if not _exists(world, dep.ref)]
+    if not missing or known.state.suspended:
+        return None
+    names = ", ".join(f"{ref.kind} {ref.place}" for ref in missing)
+    return Draft(
+        "dependency-missing",
+        Severity.CRITICAL,
+        f"depends on {names}, which does not exist",
+        MISSING_FOR,
+        next_step=f"Create {names}, or correct spec.dependsOn of {known.state.ref} in Git.",
+        related=tuple(missing),
+    )
+
+
+def source_missing(world: World, known: Known) -> Draft | None:
+    """Find a source reference that names an object which does not exist; Flux emits no event for it."""
+    source = known.state.source
+    if source is None or known.actual is not Health.BLOCKED or _exists(world, source):
+        return None
+    if source.kind == "HelmChart" and known.state.ref.kind == "HelmRelease":
+        return None
+    return Draft(
+        "source-missing",
+        Severity.CRITICAL,
+        f"its source {source.kind} {source.place} does not exist (not found)",
+        MISSING_FOR,
+        next_step=f"Create {source}, or correct spec.sourceRef of {known.state.ref} in Git.",
+        related=(source,),
+    )
+
+
+def waits_on_itself(world: World, known: Known) -> Draft | None:
+    """Find a Kustomization that waits for something which in turn waits for it: a health check no time-out can pass."""
+    if known.state.ref.kind != "Kustomization" or not (known.state.wait or known.state.health_checks):
+        return None
+    watched = known.state.contains if known.state.wait else known.state.health_checks
+    for child in watched:
+        other = world.known(child)
+        if other is not None and child != known.state.ref and _depends(world, child, known.state.ref):
+            return Draft(
+                "waits-on-itself",
+                Severity.CRITICAL,
+                f"waits for {child.kind} {child.place}, which depends on it: neither can become Ready first",
+                WAITING_ON_ITSELF_FOR,
+                next_step=f"Remove the dependsOn of {child}, or the wait or health check of {known.state.ref}, in Git.",
+                related=(child,),
+            )
+    return None
+
+
+def stuck_deletion(world: World, known: Known) -> Draft | None:
+    """Find an object whose deletion does not end, whatever its events say (flux.md 0.3, 6)."""
+    state = known.state
+    kind = kind_of(state.ref.group, state.ref.kind)
+    if state.deleted_at is None or kind is None or not kind.flux:
+        return None
+    told = [event.message for event in world.events.get(state.ref, ()) if event.warning]
+    why = f": {told[-1]}" if told else ""
+    holders = ", ".join(state.finalizers)
+    return Draft(
+        "stuck-deletion",
+        Severity.CRITICAL,
+        f"its deletion does not end (finalizer {holders}){why}" if holders else f"its deletion does not end{why}",
+        DELETING_FOR,
+        next_step=f"Look at the events of {state.ref} and at what refuses the delete (admission policy, rights).",
+    )
+
+
+def not_observed(world: World, known: Known) -> Draft | None:
+    """Find a Ready object whose newest spec nobody has looked at: its controller is dead, hung or does not own it."""
+    del world
+    state = known.state
+    if state.suspended or state.deleted_at is not None or not is_lagging(state):
+        return None
+    ready = state.ready
+    if ready is None or ready.status != "True":
+        return None
+    return Draft(
+        "not-observed",
+        Severity.CRITICAL,
+        f"generation {state.generation} was never looked at (observed: {state.observed_generation}): "
+        f"its controller does nothing, though Ready still says True",
+        UNOBSERVED_FOR,
+        next_step="Check that the controller's pod runs: kubectl -n flux-system get pods.",
+    )
+
+
+def suspended_blocks(world: World, known: Known) -> Draft | None:
+    """Find a suspended object behind which others wait: it says Ready, and will never come along."""
+    state = known.state
+    if not state.suspended:
+        return None
+    waiting = sorted(ref for ref in world.dependents.get(state.ref, ()) if _waits_for_revision(world, ref))
+    if not waiting:
+        return None
+    names = ", ".join(ref.place for ref in waiting[:5])
+    return Draft(
+        "suspended-blocks",
+        Severity.WARNING,
+        f"is suspended and blocks {names}: they wait for a revision it will not apply",
+        SUSPENDED_BLOCKS_FOR,
+        next_step=f"Resume it: flux resume {state.ref.kind.lower()} {state.ref.name} -n {state.ref.namespace}",
+        related=tuple(waiting),
+    )
+
+
+def two_owners(world: World, known: Known) -> Draft | None:
+    """Find a Helm release that somebody else installed before Flux took it over: two writers, one release (S24)."""
+    helm = known.state.helm
+    if helm is None or known.state.deleted_at is not None:
+        return None
+    foreign = _foreign_revision(world, known.state)
+    if foreign is None:
+        return None
+    owner = "".join(f"; Kustomization {ref.place} applies it" for ref in owners_of(world, known.state.ref)[:1])
+    return Draft(
+        "two-owners",
+        Severity.INFO,
+        f"Helm release {helm.namespace}/{helm.release} has two owners: revision {foreign.revision} was written by "
+        f"{foreign.writer or 'somebody else'}, and this HelmRelease manages it too{owner}",
+        0.0,
+        next_step="Let one owner go: remove the HelmRelease from Git after suspending it, or stop the other installer.",
+        related=owners_of(world, known.state.ref),
+    )
+
+
+def _foreign_revision(world: World, state: ObjectState) -> ReleaseSeen | None:
+    """Return the newest revision in storage that helm-controller did not write, or None."""
+    assert state.helm is not None  # noqa: S101 - asked by the caller
+    kept = world.releases.get((state.helm.storage_namespace, state.helm.release), {})
+    for revision in sorted(kept, reverse=True):
+        seen = kept[revision]
+        if seen.writer and seen.writer != HELM_CONTROLLER:
+            return seen
+    return None
+
+
+def _exists(world: World, ref: ObjectRef) -> bool:
+    """Say whether the object is there, or of a kind we cannot see (then it gets the benefit of the doubt)."""
+    if ref in world.objects:
+        return True
+    kind = kind_of(ref.group, ref.kind)
+    return kind is None or resource_of(kind) not in world.synced
+
+
+def _waits_for_revision(world: World, ref: ObjectRef) -> bool:
+    known = world.known(ref)
+    if known is None or known.health not in BROKEN or known.state.ready is None:
+        return False
+    return is_revision_wait(known.state.ready.message)
+
+
+def _depends(world: World, start: ObjectRef, wanted: ObjectRef) -> bool:
+    """Say whether `start` reaches `wanted` over dependsOn."""
+    seen = {start}
+    stack = [start]
+    while stack:
+        known = world.known(stack.pop())
+        for dependency in known.state.depends_on if known else ():
+            if dependency.ref == wanted:
+                return True
+            if dependency.ref not in seen:
+                seen.add(dependency.ref)
+                stack.append(dependency.ref)
+    return False
+
+
+DETECTORS: dict[str, Callable[[World, Known], Draft | None]] = {
+    "dependency-cycle": dependency_cycle,
+    "dependency-missing": dependency_missing,
+    "source-missing": source_missing,
+    "waits-on-itself": waits_on_itself,
+    "stuck-deletion": stuck_deletion,
+    "not-observed": not_observed,
+    "suspended-blocks": suspended_blocks,
+    "two-owners": two_owners,
+}

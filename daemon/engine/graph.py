@@ -1,0 +1,212 @@
+"""The cause graph: why an object is broken, and what it breaks in turn.
+
+Three kinds of edges, one walk. *Depends on* and *made from* count while the object says that it waits; *contains*
+counts when a parent's health check blames what it applied. A blocked object is never a root. Flux detects no cycles,
+so the walk carries what it has seen and breaks a ring at the least ref.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from daemon.engine.health import is_lagging
+from daemon.engine.world import Known, World
+from daemon.flux.culprit import Blamed, blamed, is_revision_wait
+from daemon.flux.kinds import group_for_kind
+from daemon.model.objects import Condition, Health, ObjectState
+from daemon.model.refs import ObjectRef
+
+BROKEN = frozenset({Health.FAILED, Health.BLOCKED})
+FETCH_FAILURES = frozenset({"ChartPullError"})
+"""Reasons by which a chart says that its repository did not deliver (flux.md 0.3, 10)."""
+SPEC_FAILURES = frozenset({"InvalidChartReference", "ValuesFilesError", "MetadataPatchError"})
+"""Reasons by which a generated chart says that what it was asked for is wrong: the asking release is at fault."""
+
+
+def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+    """Return the objects that explain why this one is broken, nearest first; empty for a root."""
+    known = world.known(ref)
+    if known is None:
+        return ()
+    found: dict[ObjectRef, None] = {}
+    if known.actual is Health.BLOCKED:
+        found.update(dict.fromkeys(_waited_for(world, known)))
+    if known.health is Health.FAILED or known.actual is Health.BLOCKED:
+        found.update(dict.fromkeys(_made_from(world, known)))
+    if known.health is Health.FAILED and known.actual is not Health.BLOCKED:
+        found.update(dict.fromkeys(_checked(world, known)))
+    found.pop(ref, None)
+    return tuple(found)
+
+
+def root_of(world: World, ref: ObjectRef) -> ObjectRef:
+    """Return the root behind an object: of several, the one that failed first, then the least by name."""
+    roots = roots_of(world, ref)
+    return min(roots, key=lambda root: _seniority(world, root))
+
+
+def roots_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+    """Return every root behind an object, sorted; the object itself when nothing explains it."""
+    seen: set[ObjectRef] = {ref}
+    roots: set[ObjectRef] = set()
+    stack = [ref]
+    while stack:
+        current = stack.pop()
+        causes = causes_of(world, current)
+        if not causes:
+            roots.add(current)
+        for cause in causes:
+            if cause not in seen:
+                seen.add(cause)
+                stack.append(cause)
+    return tuple(sorted(roots)) or (min(seen),)
+
+
+def downstream(world: World, root: ObjectRef) -> Iterator[tuple[ObjectRef, ObjectRef]]:
+    """Yield (victim, its nearest cause) for everything broken that the root explains, breadth first."""
+    seen = {root}
+    level = [root]
+    while level:
+        following: list[ObjectRef] = []
+        for cause in level:
+            for victim in sorted(neighbours(world, cause) - seen):
+                if cause in causes_of(world, victim):
+                    seen.add(victim)
+                    following.append(victim)
+                    yield victim, cause
+        level = following
+
+
+def neighbours(world: World, ref: ObjectRef) -> set[ObjectRef]:
+    """Return everything that could be explained by this object: dependents, consumers, parents, generated charts."""
+    near = set(world.dependents.get(ref, ())) | world.consumers.get(ref, set()) | world.parents.get(ref, set())
+    known = world.known(ref)
+    if known is not None and known.state.ref.kind == "HelmRelease" and known.state.source is not None:
+        near.add(known.state.source)
+    return near
+
+
+def cycle_through(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+    """Return a shortest ring of dependsOn through this object, from its least member on; empty for none."""
+    paths: dict[ObjectRef, tuple[ObjectRef, ...]] = {ref: (ref,)}
+    level = [ref]
+    while level:
+        following = []
+        for current in level:
+            known = world.known(current)
+            for dependency in known.state.depends_on if known else ():
+                if dependency.ref == ref:
+                    return _from_least(paths[current])
+                if dependency.ref not in paths:
+                    paths[dependency.ref] = (*paths[current], dependency.ref)
+                    following.append(dependency.ref)
+        level = following
+    return ()
+
+
+def blamed_refs(world: World, known: Known) -> tuple[ObjectRef, ...]:
+    """Return the objects that the failing health check names, as refs of this cluster."""
+    condition = known.failed if known.health is Health.FAILED else known.state.ready
+    return tuple(_as_ref(world, item) for item in _blames(condition))
+
+
+def workloads_of(world: World, state: ObjectState) -> set[ObjectRef]:
+    """Return the workloads that a HelmRelease's Helm release owns, by their own annotations."""
+    if state.helm is None:
+        return set()
+    return set(world.released.get((state.helm.namespace, state.helm.release), ()))
+
+
+def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+    """Return the objects whose inventory holds this one, sorted."""
+    return tuple(sorted(world.parents.get(ref, ())))
+
+
+def _waited_for(world: World, known: Known) -> Iterator[ObjectRef]:
+    """Dependencies that are not well; also one that is suspended, or fails to come along to the new revision."""
+    ready = known.state.ready
+    revision_wait = ready is not None and is_revision_wait(ready.message)
+    for dependency in known.state.depends_on:
+        other = world.known(dependency.ref)
+        if other is None:
+            continue
+        explains = other.health in BROKEN or other.actual is Health.TERMINATING or is_lagging(other.state)
+        if explains or (revision_wait and other.state.suspended):
+            yield dependency.ref
+
+
+def _made_from(world: World, known: Known) -> Iterator[ObjectRef]:
+    state = known.state
+    if state.source is None:
+        return
+    if state.ref.kind == "HelmChart":
+        yield from _behind_chart(world, known)
+        return
+    source = world.known(state.source)
+    if known.actual is Health.BLOCKED and source is not None and source.health in BROKEN and not _asks_wrongly(source):
+        yield state.source
+
+
+def _behind_chart(world: World, known: Known) -> Iterator[ObjectRef]:
+    """A chart fails because its repository does not deliver, or because its release asks for what is not there."""
+    repository = known.state.source
+    assert repository is not None  # noqa: S101 - asked by the caller
+    failed = known.failed
+    other = world.known(repository)
+    if failed is not None and failed.reason in SPEC_FAILURES:
+        yield from (ref for ref in sorted(world.consumers.get(known.state.ref, ())) if ref.kind == "HelmRelease")
+    elif other is not None and (other.health in BROKEN or _siblings_fail_alike(world, repository)):
+        yield repository
+
+
+def _asks_wrongly(source: Known) -> bool:
+    return source.state.ref.kind == "HelmChart" and source.failed is not None and source.failed.reason in SPEC_FAILURES
+
+
+def _siblings_fail_alike(world: World, repository: ObjectRef) -> bool:
+    """Say whether two or more charts cannot be fetched from it: it is down, though its own next look is not due yet."""
+    failing = 0
+    for ref in world.consumers.get(repository, ()):
+        known = world.known(ref)
+        if known is not None and known.failed is not None and known.failed.reason in FETCH_FAILURES:
+            failing += 1
+    return failing > 1
+
+
+def _checked(world: World, known: Known) -> Iterator[ObjectRef]:
+    """What a failed health check blames: Flux objects by name, and releases by the workloads they own."""
+    named = blamed_refs(world, known)
+    if not named:
+        return
+    contained = set(known.state.contains)
+    for ref in named:
+        other = world.known(ref)
+        if other is not None and other.state.source is not None:
+            if other.health is not Health.CURRENT:
+                yield ref
+            continue
+        yield from _release_behind(world, ref, contained)
+
+
+def _release_behind(world: World, workload: ObjectRef, contained: Iterable[ObjectRef]) -> Iterator[ObjectRef]:
+    for ref in sorted(contained):
+        other = world.known(ref) if ref.kind == "HelmRelease" else None
+        if other is not None and other.health in BROKEN and workload in workloads_of(world, other.state):
+            yield ref
+
+
+def _blames(condition: Condition | None) -> tuple[Blamed, ...]:
+    return blamed(condition.message) if condition is not None else ()
+
+
+def _as_ref(world: World, item: Blamed) -> ObjectRef:
+    return ObjectRef(world.limits.cluster, group_for_kind(item.kind), item.kind, item.namespace, item.name)
+
+
+def _seniority(world: World, ref: ObjectRef) -> tuple[float, ObjectRef]:
+    known = world.known(ref)
+    since = known.since if known else None
+    return (since.timestamp() if since else 0.0, ref)
+
+
+def _from_least(ring: tuple[ObjectRef, ...]) -> tuple[ObjectRef, ...]:
+    start = ring.index(min(ring))
+    return ring[start:] + ring[:start]

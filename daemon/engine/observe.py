@@ -1,0 +1,198 @@
+"""Taking facts in: objects and their edges, events, Helm storage, which kinds are heard.
+
+Limit: it records and marks what became dirty; what that means is decided elsewhere.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from daemon.engine.health import latch
+from daemon.engine.world import EVENTS_KEPT, Known, World
+from daemon.model.objects import ObjectState
+from daemon.model.refs import ObjectRef
+from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Stale, Synced
+
+RELEASE_NAME = "meta.helm.sh/release-name"
+RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
+OBJECTS_WITH_EVENTS = 5000
+"""Objects whose events are remembered: 5,000 entries are 1.5 MB (performance.md 3)."""
+
+
+def object_changed(world: World, signal: ObjectChanged) -> None:
+    """Take an object's new state in, unless it is older than what is known, or nothing but its version differs."""
+    new = signal.new
+    known = world.known(new.ref)
+    if known is not None and known.state.uid != new.uid:
+        _forget(world, new.ref)
+        known = None
+    if known is not None and _is_older(known.state, new):
+        world.counts["states_older"] += 1
+        return
+    before = known.state if known else None
+    health_before = known.health if known else None
+    if known is None:
+        known = Known(new)
+        world.objects[new.ref] = known
+    _relink(world, before, new)
+    latch(known, new, world.now)
+    world.mark(new.ref)
+    if before is None or known.health is not health_before or _edges(before) != _edges(new) or _moved(before, new):
+        _spread(world, new.ref)
+
+
+def object_gone(world: World, signal: ObjectGone) -> None:
+    """Forget an object, unless it has been created again meanwhile."""
+    known = world.known(signal.ref)
+    if known is None or (signal.uid and known.state.uid and signal.uid != known.state.uid):
+        return
+    _spread(world, signal.ref)
+    _forget(world, signal.ref)
+    world.mark(signal.ref)
+
+
+def event_seen(world: World, signal: EventSeen) -> None:
+    """Remember an event about an object; the repeat of one replaces it."""
+    events = world.events.get(signal.ref)
+    if events is None:
+        if len(world.events) >= OBJECTS_WITH_EVENTS:
+            world.events.pop(next(iter(world.events)))
+            world.counts["events_dropped"] += 1
+        events = world.events[signal.ref] = deque(maxlen=EVENTS_KEPT)
+    for index, known in enumerate(events):
+        if (known.reason, known.message) == (signal.reason, signal.message):
+            del events[index]
+            break
+    events.append(signal)
+    if signal.ref in world.objects:
+        world.mark(signal.ref)
+
+
+def release_seen(world: World, signal: ReleaseSeen) -> None:
+    """Remember one revision of a Helm release in storage, and let the HelmReleases that manage it look again."""
+    key = (signal.namespace, signal.release)
+    kept = world.releases.setdefault(key, {})
+    if signal.gone:
+        kept.pop(signal.revision, None)
+    else:
+        kept[signal.revision] = signal
+    if not kept:
+        del world.releases[key]
+    for ref, known in world.objects.items():
+        helm = known.state.helm
+        if helm is not None and (helm.storage_namespace, helm.release) == key:
+            world.mark(ref)
+
+
+def synced(world: World, signal: Synced) -> None:
+    """Note that a resource is heard in full; the core wakes when all that were expected are."""
+    world.synced.add(signal.resource)
+    world.stale.pop(signal.resource, None)
+    world.absent.discard(signal.resource)
+    _maybe_wake(world)
+
+
+def stale(world: World, signal: Stale) -> None:
+    """Note that a resource is not heard, or does not exist in this cluster."""
+    if signal.absent:
+        world.absent.add(signal.resource)
+        world.stale.pop(signal.resource, None)
+    else:
+        world.stale[signal.resource] = signal.reason
+    world.synced.discard(signal.resource)
+    _maybe_wake(world)
+
+
+def is_heard(world: World, resource: str) -> bool:
+    """Say whether a resource is in sync now."""
+    return resource in world.synced
+
+
+def _maybe_wake(world: World) -> None:
+    answered = world.synced | world.absent | set(world.stale)
+    if not world.awake and world.limits.expected <= answered and world.synced:
+        world.awake = True
+        world.mark(*world.objects)
+
+
+def _is_older(known: ObjectState, new: ObjectState) -> bool:
+    """Say whether `new` is a state from before `known` (a lagging API server): generations and versions only grow."""
+    if known.resource_version == new.resource_version:
+        return True
+    if new.generation < known.generation:
+        return True
+    old, late = known.resource_version, new.resource_version
+    return old.isdecimal() and late.isdecimal() and int(late) < int(old)
+
+
+def _moved(before: ObjectState, new: ObjectState) -> bool:
+    """Say whether something changed that neighbours reason from, though health did not."""
+    return (
+        before.suspended != new.suspended
+        or before.replicas != new.replicas
+        or before.pod != new.pod
+        or before.generation != new.generation
+        or before.observed_generation != new.observed_generation
+        or before.ready != new.ready
+    )
+
+
+def _edges(state: ObjectState) -> tuple[object, ...]:
+    return (state.depends_on, state.source, state.contains, state.health_checks, state.owners, _release_of(state))
+
+
+def _spread(world: World, ref: ObjectRef) -> None:
+    """Everything that reasons from this object must look again: victims, causes, owners, its incident."""
+    near: set[ObjectRef] = set()
+    for index in (world.dependents, world.consumers, world.parents):
+        near |= index.get(ref, set())
+    known = world.known(ref)
+    if known is not None:
+        near.update(known.state.owners)
+        near.update(dependency.ref for dependency in known.state.depends_on)
+        if known.state.source is not None:
+            near.add(known.state.source)
+    world.mark(*sorted(near))
+
+
+def _forget(world: World, ref: ObjectRef) -> None:
+    known = world.objects.pop(ref, None)
+    if known is not None:
+        _relink(world, known.state, None)
+    world.events.pop(ref, None)
+
+
+def _relink(world: World, before: ObjectState | None, after: ObjectState | None) -> None:
+    """Bring the reverse edges in line: what depends on, is made of, holds and owns what."""
+    if before is not None and after is not None and _edges(before) == _edges(after):
+        return
+    for state, add in ((before, False), (after, True)):
+        if state is None:
+            continue
+        _link(world.dependents, (dependency.ref for dependency in state.depends_on), state.ref, add=add)
+        _link(world.consumers, (state.source,) if state.source else (), state.ref, add=add)
+        _link(world.parents, (*state.contains, *state.health_checks), state.ref, add=add)
+        for owner in state.owners:
+            _link(world.owned, (owner,), state.ref, add=add)
+        release = _release_of(state)
+        if release is not None and add:
+            world.released[release].add(state.ref)
+        elif release is not None:
+            world.released[release].discard(state.ref)
+
+
+def _link(index: dict[ObjectRef, set[ObjectRef]], keys: Iterable[ObjectRef], ref: ObjectRef, *, add: bool) -> None:
+    for key in keys:
+        if add:
+            index[key].add(ref)
+        elif key in index:
+            index[key].discard(ref)
+            if not index[key]:
+                del index[key]
+
+
+def _release_of(state: ObjectState) -> tuple[str, str] | None:
+    """Return (namespace, release) that a workload's annotations claim, or None."""
+    if state.replicas is None:
+        return None
+    name = state.annotations.get(RELEASE_NAME)
+    return (state.annotations.get(RELEASE_NAMESPACE, state.ref.namespace), name) if name else None

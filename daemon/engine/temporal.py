@@ -1,0 +1,104 @@
+"""The life of findings: pending until `for` has passed, firing, and gone after `keep_firing_for`.
+
+A draft that disappears while pending leaves nothing behind; one that fires and comes back within its keep time never
+stopped. Limit: it does not know what a finding means or which incident it goes to.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from daemon.engine.detect import Draft
+from daemon.engine.world import World
+from daemon.model.findings import Finding, FindingState
+from daemon.model.refs import Fingerprint, ObjectRef
+
+
+def update(world: World, ref: ObjectRef, drafts: list[Draft]) -> list[Finding]:
+    """Bring the findings of one object in line with what holds now; return those that began to fire."""
+    wanted = {draft.test: draft for draft in drafts}
+    fired = []
+    for test in sorted(wanted):
+        finding = _hold(world, ref, wanted[test])
+        if finding is not None:
+            fired.append(finding)
+    for test in sorted(world.tests.get(ref, set()) - set(wanted)):
+        _release(world, Fingerprint(test, ref))
+    return fired
+
+
+def wake(world: World, fingerprint: Fingerprint) -> Finding | None:
+    """Look at a finding whose time has come; return it when it begins to fire now."""
+    finding = world.findings.get(fingerprint)
+    if finding is None:
+        return None
+    hold, keep = world.holds[fingerprint]
+    if finding.state is FindingState.PENDING and world.now >= finding.since + timedelta(seconds=hold):
+        return _fire(world, finding)
+    if finding.state is FindingState.RESOLVED and finding.fired_at is not None:
+        ended = finding.since + timedelta(seconds=keep)
+        if world.now >= ended:
+            drop(world, fingerprint)
+    return None
+
+
+def drop(world: World, fingerprint: Fingerprint) -> None:
+    """Forget a finding at once, and let its incident look again."""
+    world.findings.pop(fingerprint, None)
+    world.holds.pop(fingerprint, None)
+    tests = world.tests.get(fingerprint.ref)
+    if tests is not None:
+        tests.discard(fingerprint.test)
+        if not tests:
+            del world.tests[fingerprint.ref]
+    incident = world.membership.get(fingerprint.ref)
+    if incident is not None:
+        world.touch(incident)
+
+
+def _hold(world: World, ref: ObjectRef, draft: Draft) -> Finding | None:
+    """Keep or begin a finding; return it when it begins to fire."""
+    fingerprint = Fingerprint(draft.test, ref)
+    known = world.findings.get(fingerprint)
+    world.holds[fingerprint] = (draft.hold, draft.keep)
+    if known is None:
+        known = Finding(draft.test, ref, draft.severity, world.now, FindingState.PENDING)
+    told = replace(
+        known,
+        severity=draft.severity,
+        summary=draft.summary,
+        next_step=draft.next_step,
+        runbook=draft.runbook,
+        labels=draft.labels,
+        related=draft.related,
+    )
+    if told.state is FindingState.RESOLVED:
+        told = replace(told, state=FindingState.FIRING, since=told.fired_at or world.now)
+    if fingerprint in world.findings and told != world.findings[fingerprint] and told.state is FindingState.FIRING:
+        incident = world.membership.get(ref)
+        if incident is not None:
+            world.touch(incident)
+    new = fingerprint not in world.findings
+    world.findings[fingerprint] = told
+    world.tests[ref].add(draft.test)
+    if told.state is FindingState.PENDING and world.now >= told.since + timedelta(seconds=draft.hold):
+        return _fire(world, told)
+    if new:
+        world.at(told.since + timedelta(seconds=draft.hold), fingerprint)
+    return None
+
+
+def _release(world: World, fingerprint: Fingerprint) -> None:
+    finding = world.findings[fingerprint]
+    _, keep = world.holds[fingerprint]
+    if finding.state is FindingState.FIRING and keep > 0:
+        world.findings[fingerprint] = replace(finding, state=FindingState.RESOLVED, since=world.now)
+        world.at(world.now + timedelta(seconds=keep), fingerprint)
+    elif finding.state is not FindingState.RESOLVED:
+        drop(world, fingerprint)
+
+
+def _fire(world: World, finding: Finding) -> Finding:
+    fired = replace(finding, state=FindingState.FIRING, fired_at=world.now)
+    world.findings[finding.fingerprint] = fired
+    world.counts["findings_fired"] += 1
+    return fired
