@@ -160,7 +160,7 @@ class Builder:
         named = {key: params.pop(key, "") for key in ("kind", "namespace", "name")}
         if any(named.values()) and not (named["kind"] and named["name"]):
             self.refuse("another object needs both kind and name", *path, "with")
-        for key in sorted(set(params) - known) if known is not None else ():
+        for key in sorted(set(params) - (known or set(params))):
             text = f"{shape.action} has no parameter {key!r}, it has {_words(known) or 'none'}"
             self.refuse(text, *path, "with", key, key=True)
         return StepSpec(shape.action, shape.target, **named, params=params)
@@ -190,10 +190,7 @@ class Builder:
         kind = shape.object.kind or min(match.kinds)
         if kind not in match.kinds:
             self.refuse(f"the rule is not about {kind}", "spec", "examples", index, "object", "kind")
-        given = tuple(
-            GivenState(each.ready, each.reason, each.message, each.stalled, each.suspended, each.lag, each.seconds)
-            for each in shape.given
-        )
+        given = tuple(GivenState(**each.model_dump()) for each in shape.given)
         severity = shape.expect.severity
         expect = Expect(shape.expect.state, Severity[severity.upper()] if severity else None)
         return Example(

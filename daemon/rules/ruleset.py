@@ -211,6 +211,8 @@ class GivenState:
     suspended: bool = False
     lag: int = 0
     """How many generations the observed one is behind."""
+    waiting: int = 0
+    """How many other objects depend on it and are Blocked."""
     seconds: float = 0.0
 
 

@@ -134,6 +134,7 @@ class GivenShape(Shape):
     stalled: str = ""
     suspended: bool = False
     lag: int = Field(default=0, ge=0)
+    waiting: int = Field(default=0, ge=0, le=100)
     seconds: Duration = Field(default=0.0, alias="for")
 
 
