@@ -161,7 +161,7 @@ class Builder:
         if any(named.values()) and not (named["kind"] and named["name"]):
             self.refuse("another object needs both kind and name", *path, "with")
         for key in sorted(set(params) - (known or set(params))):
-            text = f"{shape.action} has no parameter {key!r}, it has {_words(known) or 'none'}"
+            text = f"{shape.action} has no parameter {key!r}, it has {_words(known or ()) or 'none'}"
             self.refuse(text, *path, "with", key, key=True)
         return StepSpec(shape.action, shape.target, **named, params=params)
 

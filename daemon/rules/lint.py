@@ -4,7 +4,9 @@ Limit: it knows what is true of every object, not what this cluster holds.
 """
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
+from daemon.flux.kinds import WATCHED
 from daemon.model.errors import Problem
 from daemon.model.findings import Severity
 from daemon.model.objects import Health
@@ -12,6 +14,7 @@ from daemon.rules.expression import activation
 from daemon.rules.ruleset import Route, Rule, RuleSet
 
 NEVER_NOT_WELL = frozenset({Health.CURRENT})
+_WATCHED = {kind.kind: kind for kind in WATCHED}
 _EMPTY = activation({})
 
 
@@ -27,6 +30,12 @@ def _of_rule(rule: Rule) -> Iterator[str]:
         return
     if match.reasons and match.health and match.health <= NEVER_NOT_WELL:
         yield "never fires: a reason is asked of objects that are not well, and health asks for Current"
+    for kind in sorted(match.kinds - set(_WATCHED)):
+        near = get_close_matches(kind, _WATCHED, 1)
+        yield f"never fires for {kind}: it is not watched" + (f", did you mean {near[0]}?" if near else "")
+    silent = match.kinds <= {kind.kind for kind in WATCHED if not kind.conditions}
+    if match.health == {Health.FAILED} and silent:
+        yield f"never fires: {' and '.join(sorted(match.kinds))} have no conditions, so they never are Failed"
     for text in (match.namespace, match.name):
         if text != text.lower():
             yield f"never fires: names in Kubernetes are lower-case, {text!r} is not"

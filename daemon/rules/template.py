@@ -38,15 +38,16 @@ class Template:
     """A compiled message."""
 
     source: str
+    uses: frozenset[str]
     _compiled: jinja2.Template = field(repr=False, compare=False)
     _static: str = field(default="", repr=False, compare=False)
 
     def render(self, values: Mapping[str, object]) -> str:
         """Return the message for one object; never raises: what can't be filled in is said in the text."""
         filled = scope.fill(values)
+        filled |= {name: _one_line(filled[name]) for name in (*scope.FIELDS, *scope.TEXTS)}
         try:
-            if "object" in self.source or "old" in self.source:
-                filled |= {name: scope.loaded(filled[name]) for name in scope.LAZY}
+            filled |= {name: scope.loaded(filled[name]) for name in scope.LAZY if name in self.uses}
             return clean("".join(_capped(self._compiled.generate(filled))))
         except Exception as error:  # noqa: BLE001 - a value of any shape may meet any filter; a message must still leave
             return clean(f"{self._static.strip()} [not filled in: {error}]")
@@ -64,11 +65,11 @@ def compile_template(source: str, *, file: str = "", line: int = 0, column: int 
         tree = _ENV.parse(source)
         for text, row in _refusals(tree):
             refuse(text, row)
-        compiled = _ENV.from_string(source)
+        compiled = _ENV.from_string(tree)
     except jinja2.TemplateSyntaxError as error:
         refuse(error.message or "this is no template", error.lineno)
     static = "".join(str(node.data) for node in tree.find_all(nodes.TemplateData))
-    return Template(source, compiled, static)
+    return Template(source, frozenset(meta.find_undeclared_variables(tree)), compiled, static)
 
 
 def clean(text: str) -> str:
@@ -76,6 +77,13 @@ def clean(text: str) -> str:
     kept = [letter for letter in text if letter == "\n" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs")]
     short = "".join(kept).strip()
     return short if len(short) <= MAX_LENGTH else short[: MAX_LENGTH - 1] + "…"
+
+
+def _one_line(value: object) -> object:
+    """Return a text, or the texts of a map, without line ends: only the template itself makes lines."""
+    if isinstance(value, dict):
+        return {key: _one_line(item) for key, item in value.items()}
+    return " ".join(value.split()) if isinstance(value, str) else value
 
 
 def _capped(pieces: Iterator[str]) -> Iterator[str]:
