@@ -9,7 +9,7 @@ from daemon.engine.graph import blamed_refs, owners_of, workloads_of
 from daemon.engine.world import Case, Known, World
 from daemon.flux.culprit import culprit_of
 from daemon.model.incidents import Change, Member
-from daemon.model.objects import Health, ObjectState
+from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef
 
 CAUSE_LENGTH = 300
@@ -19,7 +19,7 @@ COMMIT = re.compile(r"^stored artifact for commit '(?P<subject>.*)'$", re.DOTALL
 def cause_of(world: World, case: Case) -> str:
     """Return the best known cause of an incident in one line; the one it has, when nothing better is known now."""
     root = case.incident.root
-    told = _own_words(world, root) or _members_words(world, case)
+    told = _own_words(world, root) or ("" if case.incident.cause else _members_words(world, case))
     if not told:
         return case.incident.cause
     below = _below(world, case)
@@ -80,13 +80,9 @@ def _own_words(world: World, root: ObjectRef) -> str:
 def _members_words(world: World, case: Case) -> str:
     """What the first failing member says, where the root itself says nothing (a source that still looks Ready)."""
     for member in sorted(case.incident.members, key=_by_joining):
-        if member.ref == case.incident.root:
-            continue
         known = world.known(member.ref)
-        if known is not None and known.failed is not None:
+        if known is not None and known.failed is not None and member.ref != case.incident.root:
             return culprit_of(known.failed.message)
-        if known is not None and known.health is Health.BLOCKED and known.state.ready is not None:
-            return culprit_of(known.state.ready.message)
     return ""
 
 

@@ -38,8 +38,7 @@ def refresh(world: World, case: Case) -> None:
     if not case.open:
         return
     case.findings = {found for found in case.findings if found in world.findings}
-    _take_over(world, case)
-    if not case.open:
+    if _take_over(world, case):
         return
     _collect(world, case)
     _mark_recoveries(world, case)
@@ -232,17 +231,18 @@ def _mark_recoveries(world: World, case: Case) -> None:
         amend(case, members=tuple(changed))
 
 
-def _take_over(world: World, case: Case) -> None:
-    """Move the incident to a cause that appeared above its root; two open incidents with one cause become one."""
+def _take_over(world: World, case: Case) -> bool:
+    """Move the incident to a cause that appeared above its root; say whether it went into another incident."""
     root = case.incident.root
     above = root_of(world, root)
     if above == root or world.health(root) is Health.CURRENT:
-        return
+        return False
     other = world.case_of(above)
     if other is not None and other is not case:
         _merge(world, case, other)
-        return
+        return True
     _change_root(world, case, above, "a cause above it appeared")
+    return False
 
 
 def _merge(world: World, case: Case, other: Case) -> None:
@@ -330,7 +330,7 @@ def _workload_trouble(world: World, case: Case) -> str:
                 return f"{ref.kind} {ref.place} failed with this incident and is gone"
             continue
         if known.state.replicas is not None and not known.state.replicas.complete:
-            return f"{workload_line(known.state)}, though all of Flux is well"
+            return workload_line(known.state)
     return ""
 
 
@@ -356,8 +356,9 @@ def _sharpen(world: World, case: Case) -> None:
         next_step = best.next_step or incident.next_step
         amend(case, summary=best.summary, next_step=next_step, runbook=best.runbook or incident.runbook)
     trouble = _workload_trouble(world, case)
-    if trouble and all(not _is_unwell(world, member.ref) for member in incident.dependents):
-        tell_once(world, case, "evidence", trouble)
+    held = [member.ref for member in incident.members if member.role is not Role.RELATED]
+    if trouble and not any(_is_unwell(world, ref) for ref in held):
+        tell_once(world, case, "evidence", f"all of Flux is well, but {trouble}", "still down")
 
 
 def _findings(world: World, case: Case) -> list[Finding]:

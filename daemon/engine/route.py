@@ -12,7 +12,7 @@ from daemon.engine.world import Case, World
 from daemon.model.effects import SaveOutbox, Send
 from daemon.model.findings import Severity
 from daemon.model.incidents import State
-from daemon.model.notices import Notification, Reason, Silence
+from daemon.model.notices import QUIET, Notification, Reason, Silence
 from daemon.model.refs import EffectId, Target, derived_id
 
 STRENGTH = (
@@ -41,6 +41,8 @@ def announce(world: World, case: Case) -> None:
         case.pending.clear()
         return
     reason = next(each for each in STRENGTH if each in case.pending)
+    if reason in QUIET and _too_soon(world, case):
+        return
     case.pending.clear()
     if silenced_by(world, case) is None:
         _send(world, case, reason)
@@ -82,6 +84,17 @@ def silenced_by(world: World, case: Case) -> Silence | None:
     return None
 
 
+def _too_soon(world: World, case: Case) -> bool:
+    """Say whether a mere edit must wait; then the incident is looked at again when it may go."""
+    if case.told_at is None:
+        return False
+    due = case.told_at + timedelta(seconds=world.limits.edit_every)
+    if due > world.now and case.edit_at != due:
+        case.edit_at = due
+        world.at(due, case.incident.id)
+    return due > world.now
+
+
 def _announce_first(world: World, case: Case) -> None:
     waited = case.announce_at is not None and world.now >= case.announce_at
     if not case.open or case.incident.severity is Severity.INFO or not waited:
@@ -103,7 +116,7 @@ def _plan_repeat(world: World, case: Case) -> None:
 
 def _send(world: World, case: Case, reason: Reason) -> None:
     news = case.incident.timeline[case.told :]
-    case.told = len(case.incident.timeline)
+    case.told, case.told_at = len(case.incident.timeline), world.now
     case.incident = replace(case.incident, version=case.incident.version + 1)
     for target in targets_of(world, case):
         key = EffectId(derived_id(target, case.incident.id, reason.value, case.incident.version))

@@ -42,6 +42,8 @@ class Limits:
     """A cause that fails again within this time is the same incident."""
     level_grace: float = 60.0
     """How long a member may still fail after its cause recovered: 30 s poll plus its own run, per level."""
+    edit_every: float = 5.0
+    """Least time between two notifications that only edit a message: Slack takes about 50 edits a minute."""
     repeat_after: float = 4 * 3600.0
     """First reminder of an incident that stays open and unacknowledged; doubles each time."""
     acknowledge_for: float = 24 * 3600.0
@@ -83,6 +85,8 @@ class Case:
     well_since: datetime | None = None
     root_well_since: datetime | None = None
     announced: bool = False
+    told_at: datetime | None = None
+    edit_at: datetime | None = None
     announce_at: datetime | None = None
     repeat_at: datetime | None = None
     repeats: int = 0

@@ -1,0 +1,155 @@
+"""The one line that matters out of a long message, and what the message names.
+
+For people and for grouping only: decisions rest on conditions and on the graph, which are API; texts are not
+(flux.md, appendix A). Every pattern is linear: no nested repetition over the same characters.
+"""
+
+import re
+from dataclasses import dataclass
+
+LINE = 300
+"""Characters of a culprit line: what a phone shows (experience.md 3)."""
+TEMPORARY = re.compile(r"/tmp/[A-Za-z0-9._-]+")  # noqa: S108 - read in messages, never opened
+DURATION = re.compile(r"\b(?:\d+h)?(?:\d+m)?\d+(?:\.\d+)?(?:ms|µs|us|ns|s)\b|\b\d+h(?:\d+m)?\b|\b\d+m\b(?!\w)")
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+ADDRESS = re.compile(r"0x[0-9a-f]+")
+HELM_REVISION = re.compile(r"\.v\d+\b")
+POD_HASH = re.compile(r"-[0-9a-f]{8,10}-[a-z0-9]{5}\b")
+LONG_HASH = re.compile(r"\b[0-9a-f]{32,64}\b")
+HELM_LOGS = "\n\nLast Helm logs:"
+HEALTH = re.compile(
+    r"^health check failed after (?P<took>\S+): (?P<mode>timeout waiting for|failed early due to stalled resources):"
+)
+ITEM = re.compile(
+    r"(?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[a-z0-9.-]+)/)?(?P<name>[A-Za-z0-9.:_-]+) status: '(?P<status>\w+)'(?P<rest>: )?"
+)
+UNDETERMINED = re.compile(
+    r"can't determine status for (?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[a-z0-9.-]+)/)?(?P<name>[^\s,\]]+)"
+)
+DEPENDENCY = re.compile(r"dependency '(?P<dep>[^']+)' (?P<why>[^\n]*)")
+LOOKUP = re.compile(r"unable to get '(?P<dep>[^']+)' dependency")
+HELM_SOURCE = re.compile(
+    r"^(?P<kind>HelmChart|OCIRepository|ExternalArtifact) '(?P<place>[^']+)' is not ready: (?P<why>.*)$", re.S
+)
+HELM_ACTION = re.compile(
+    r"^Helm (?P<act>install|upgrade|rollback|uninstall|test)\w* failed for release \S+ with chart \S+: "
+)
+CHANGE = re.compile(
+    r"^(?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[^/\s]+)/)?(?P<name>\S+) (?P<op>created|configured|deleted|skipped)$",
+    re.MULTILINE,
+)
+REVISION_WAIT = "revision is not up to date"
+EMPTY_WORDS = (
+    "context deadline exceeded",
+    "would exceed context deadline",
+    "timed out waiting for the condition",
+    "context canceled",
+)
+"""Said when something else was too slow: never the answer while anything more specific stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """One object that a wait error names, with its kstatus and, where given, its error."""
+
+    kind: str
+    namespace: str
+    name: str
+    status: str
+    error: str = ""
+
+    def __str__(self) -> str:
+        """Print as Kind/namespace/name and its status."""
+        place = "/".join(part for part in (self.kind, self.namespace, self.name) if part)
+        return f"{place} {self.status}" + (f" ({self.error})" if self.error else "")
+
+
+def blamed(message: str) -> tuple[Blamed, ...]:
+    """Return the objects that a wait error lists, sorted: Flux lists them in the order of a Go map."""
+    if "status: '" not in message and "can't determine status" not in message:
+        return ()
+    found = []
+    matches = list(ITEM.finditer(message))
+    for index, match in enumerate(matches):
+        until = matches[index + 1].start() if index + 1 < len(matches) else len(message)
+        error = message[match.end() : until].rstrip(", ]\n") if match["rest"] else ""
+        found.append(Blamed(match["kind"], match["ns"] or "", match["name"], match["status"], error))
+    found += [Blamed(m["kind"], m["ns"] or "", m["name"], "Unknown") for m in UNDETERMINED.finditer(message)]
+    return tuple(sorted(set(found), key=lambda item: (item.kind, item.namespace, item.name, item.status, item.error)))
+
+
+def culprit_of(message: str) -> str:
+    """Return the line of a message that a person needs, at most 300 characters, without what changes by the try."""
+    text = message.split(HELM_LOGS, 1)[0].strip()
+    listed = blamed(text)
+    action = HELM_ACTION.match(text)
+    if listed:
+        verb = f"Helm {action['act']} failed: " if action else "health check failed: "
+        return _short(verb + ", ".join(str(item) for item in listed))
+    source = HELM_SOURCE.match(text)
+    if source is not None:
+        return _short(f"{source['kind']} {source['place']} is not ready: {culprit_of(source['why'])}")
+    if action is not None:
+        return _short(f"Helm {action['act']} failed: {_telling_line(text[action.end() :])}")
+    return _short(_telling_line(text))
+
+
+def fingerprint(message: str) -> str:
+    """Return the message without what differs between two tries of the same failure."""
+    text = message.split(HELM_LOGS, 1)[0]
+    listed = blamed(text)
+    if listed:
+        head = text.split("[", 1)[0]
+        text = head + ", ".join(str(item) for item in listed)
+    for pattern, word in NORMAL:
+        text = pattern.sub(word, text)
+    return text.strip()
+
+
+def dependency_of(message: str) -> tuple[str, str] | None:
+    """Return (namespace/name, why) of the dependency that a message names, or None."""
+    match = DEPENDENCY.search(message)
+    if match is not None:
+        return match["dep"], match["why"]
+    lookup = LOOKUP.search(message)
+    return (lookup["dep"], "not found") if lookup is not None else None
+
+
+def is_revision_wait(message: str) -> bool:
+    """Say whether an object waits for a dependency to come along to the newest revision: normal after every push."""
+    return REVISION_WAIT in message
+
+
+def changed_lines(message: str) -> tuple[tuple[str, str, str, str], ...]:
+    """Return (kind, namespace, name, what was done) of every object that a Progressing event lists."""
+    return tuple((match["kind"], match["ns"] or "", match["name"], match["op"]) for match in CHANGE.finditer(message))
+
+
+def _telling_line(text: str) -> str:
+    """Return the first line that says more than that time ran out, cut to its most telling part."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if not _is_empty_talk(line)] or lines
+    return telling[0] if telling else ""
+
+
+def _is_empty_talk(line: str) -> bool:
+    """Say whether a line tells nothing but that time ran out."""
+    last = line.rsplit(": ", 1)[-1]
+    return len(line) < 2 * len(last) and any(words in last for words in EMPTY_WORDS)
+
+
+def _short(text: str) -> str:
+    """Return one line within the limit, without temporary directories and durations of a try."""
+    line = " ".join(TEMPORARY.sub("…", text).split())
+    return line if len(line) <= LINE else line[: LINE - 1] + "…"
+
+
+NORMAL: tuple[tuple[re.Pattern[str], str], ...] = (
+    (STAMP, "TIME"),
+    (TEMPORARY, "DIR"),
+    (POD_HASH, "-POD"),
+    (HELM_REVISION, ".vN"),
+    (ADDRESS, "0xN"),
+    (LONG_HASH, "HASH"),
+    (DURATION, "DUR"),
+)

@@ -1,0 +1,313 @@
+"""What each kind's spec and status add to an object: edges, revisions, release, replicas, a pod's trouble.
+
+One function a family; a kind without one simply adds nothing. The rules are flux.md 7 and 8.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import TypedDict
+
+from daemon.flux.fields import mapping, moment, number, sequence, text
+from daemon.flux.kinds import HELM, KUSTOMIZE, SOURCE, group_for_kind, group_of
+from daemon.model.objects import Dependency, HelmTarget, PodTrouble, ReleaseRevision, Replicas
+from daemon.model.redact import redact
+from daemon.model.refs import ObjectRef
+
+Raw = Mapping[str, object]
+
+RELEASE_LIMIT = 53
+"""Longest Helm release name; a longer one is cut to 40 characters and 12 hex digits of its SHA-256 (flux.md 7.7)."""
+PAUSED = {
+    "source.extensions.fluxcd.io/reconcile": "disabled",
+    "fluxcd.controlplane.io/reconcile": "disabled",
+}
+"""Annotations that stand for spec.suspend on kinds that have none (flux.md 2.5)."""
+WELL_PHASES = ("Running", "Succeeded")
+INVENTORY_PARTS = 3
+
+
+class Facts(TypedDict, total=False):
+    """The fields of ObjectState that depend on the kind."""
+
+    suspended: bool
+    depends_on: tuple[Dependency, ...]
+    source: ObjectRef | None
+    needs: tuple[ObjectRef, ...]
+    contains: tuple[ObjectRef, ...]
+    health_checks: tuple[ObjectRef, ...]
+    wait: bool
+    prune: bool
+    path: str
+    applied_revision: str
+    attempted_revision: str
+    artifact_revision: str
+    replicas: Replicas | None
+    helm: HelmTarget | None
+    pod: PodTrouble | None
+    selector: Mapping[str, str]
+
+
+def facts_of(ref: ObjectRef, spec: Raw, status: Raw, annotations: Mapping[str, str]) -> Facts:
+    """Return what this kind adds."""
+    facts: Facts = {"suspended": spec.get("suspend") is True or _is_paused(annotations)}
+    if ref.group == KUSTOMIZE:
+        facts |= _kustomization(ref, spec, status)
+    elif ref.group == HELM:
+        facts |= _helm_release(ref, spec, status)
+    elif ref.group == SOURCE:
+        facts |= _source(ref, spec, status)
+    elif ref.kind in REPLICAS:
+        facts["replicas"] = REPLICAS[ref.kind](spec, status)
+        facts["selector"] = _labels(mapping(spec.get("selector")))
+    elif ref.kind == "Pod":
+        facts["pod"] = pod_trouble(spec, status)
+    else:
+        facts["depends_on"] = _depends_on(ref, spec)
+        facts["contains"] = _inventory(ref, status)
+        facts["applied_revision"] = text(status.get("lastAppliedRevision"))
+    return facts
+
+
+def inventory_ref(cluster: str, entry: str) -> ObjectRef | None:
+    """Return the object behind an inventory id <namespace>_<name>_<group>_<kind>, or None if it is none."""
+    namespace, _, rest = entry.partition("_")
+    parts = rest.rsplit("_", 2)
+    if len(parts) != INVENTORY_PARTS or not parts[2]:
+        return None
+    name, group, kind = parts
+    return ObjectRef(cluster, group, kind, namespace, name.replace("__", ":"))
+
+
+def pod_trouble(spec: Raw, status: Raw) -> PodTrouble | None:
+    """Return why a pod is not well, or None: the first waiting or failed container, then the scheduler's word."""
+    for group in ("initContainerStatuses", "containerStatuses"):
+        for item in sequence(status.get(group)):
+            trouble = _container_trouble(mapping(item), init=group.startswith("init"))
+            if trouble is not None:
+                return trouble
+    for item in sequence(status.get("conditions")):
+        condition = mapping(item)
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return PodTrouble(text(condition.get("reason")), redact(text(condition.get("message"))))
+    phase = text(status.get("phase"))
+    if phase == "Failed" or (phase not in WELL_PHASES and not spec.get("nodeName")):
+        return PodTrouble(text(status.get("reason")) or phase or "Pending", redact(text(status.get("message"))))
+    return None
+
+
+def _container_trouble(container: Raw, *, init: bool) -> PodTrouble | None:
+    state = mapping(container.get("state"))
+    waiting = mapping(state.get("waiting"))
+    reason = text(waiting.get("reason"))
+    name = text(container.get("name"))
+    if reason and reason not in ("ContainerCreating", "PodInitializing"):
+        return PodTrouble(reason, redact(text(waiting.get("message"))), name)
+    ended = mapping(state.get("terminated"))
+    if ended and number(ended.get("exitCode")) != 0:
+        detail = text(ended.get("message")) or f"exit code {number(ended.get('exitCode'))}"
+        return PodTrouble(text(ended.get("reason")) or "Error", redact(detail), name)
+    running = bool(mapping(state.get("running")))
+    if running and not init and container.get("ready") is False and number(container.get("restartCount")) > 0:
+        return PodTrouble("NotReady", f"restarted {number(container.get('restartCount'))} times", name)
+    return None
+
+
+def _is_paused(annotations: Mapping[str, str]) -> bool:
+    return any(annotations.get(key) == value for key, value in PAUSED.items())
+
+
+def _kustomization(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
+    return {
+        "depends_on": _depends_on(ref, spec),
+        "source": _source_ref(ref, mapping(spec.get("sourceRef"))),
+        "needs": _kustomization_needs(ref, spec),
+        "contains": _inventory(ref, status),
+        "health_checks": _health_checks(ref, spec),
+        "wait": spec.get("wait") is True,
+        "prune": spec.get("prune") is True,
+        "path": text(spec.get("path")),
+        "applied_revision": text(status.get("lastAppliedRevision")),
+        "attempted_revision": text(status.get("lastAttemptedRevision")),
+    }
+
+
+def _helm_release(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
+    history = tuple(_revision(mapping(item)) for item in sequence(status.get("history")))
+    return {
+        "depends_on": _depends_on(ref, spec),
+        "source": _chart_of(ref, spec),
+        "needs": _helm_needs(ref, spec),
+        "contains": _inventory(ref, status),
+        "helm": _target(ref, spec, status, history),
+        "applied_revision": history[0].chart_version if history and history[0].status == "deployed" else "",
+        "attempted_revision": text(status.get("lastAttemptedRevision")),
+    }
+
+
+def _source(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
+    facts: Facts = {"artifact_revision": text(mapping(status.get("artifact")).get("revision"))}
+    if ref.kind == "HelmChart":
+        facts["source"] = _source_ref(ref, mapping(spec.get("sourceRef")))
+    secrets = [text(mapping(spec.get(key)).get("name")) for key in ("secretRef", "certSecretRef", "proxySecretRef")]
+    facts["needs"] = tuple(ObjectRef(ref.cluster, "", "Secret", ref.namespace, name) for name in secrets if name)
+    return facts
+
+
+def _depends_on(ref: ObjectRef, spec: Raw) -> tuple[Dependency, ...]:
+    found = []
+    for item in sequence(spec.get("dependsOn")):
+        entry = mapping(item)
+        name = text(entry.get("name"))
+        if not name:
+            continue
+        kind = text(entry.get("kind")) or ref.kind
+        group = group_of(text(entry.get("apiVersion"))) or (ref.group if kind == ref.kind else group_for_kind(kind))
+        namespace = text(entry.get("namespace")) or ref.namespace
+        target = ObjectRef(ref.cluster, group, kind, namespace, name)
+        found.append(Dependency(target, text(entry.get("readyExpr"))))
+    return tuple(found)
+
+
+def _source_ref(ref: ObjectRef, source: Raw) -> ObjectRef | None:
+    kind, name = text(source.get("kind")), text(source.get("name"))
+    if not kind or not name:
+        return None
+    group = group_of(text(source.get("apiVersion"))) or SOURCE
+    return ObjectRef(ref.cluster, group, kind, text(source.get("namespace")) or ref.namespace, name)
+
+
+def _chart_of(ref: ObjectRef, spec: Raw) -> ObjectRef | None:
+    """With a chart template the HelmChart is made as <ns>-<name> in the namespace of the chart's source."""
+    chart_ref = mapping(spec.get("chartRef"))
+    if chart_ref:
+        return _source_ref(ref, chart_ref)
+    chart = mapping(mapping(spec.get("chart")).get("spec"))
+    source = mapping(chart.get("sourceRef"))
+    if not source:
+        return None
+    namespace = text(source.get("namespace")) or ref.namespace
+    return ObjectRef(ref.cluster, SOURCE, "HelmChart", namespace, f"{ref.namespace}-{ref.name}")
+
+
+def _target(ref: ObjectRef, spec: Raw, status: Raw, history: tuple[ReleaseRevision, ...]) -> HelmTarget:
+    into = text(spec.get("targetNamespace"))
+    name = text(spec.get("releaseName")) or (f"{into}-{ref.name}" if into else ref.name)
+    if len(name) > RELEASE_LIMIT:
+        name = f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    chart = mapping(mapping(spec.get("chart")).get("spec"))
+    storage = text(spec.get("storageNamespace")) or text(status.get("storageNamespace")) or ref.namespace
+    return HelmTarget(
+        release=name,
+        namespace=into or ref.namespace,
+        storage_namespace=storage,
+        history=history,
+        chart=text(chart.get("chart")) or (history[0].chart if history else ""),
+        version=text(chart.get("version")),
+    )
+
+
+def _revision(item: Raw) -> ReleaseRevision:
+    return ReleaseRevision(
+        number(item.get("version")),
+        text(item.get("status")),
+        text(item.get("chartName")),
+        text(item.get("chartVersion")),
+        moment(item.get("firstDeployed")),
+        moment(item.get("lastDeployed")),
+    )
+
+
+def _inventory(ref: ObjectRef, status: Raw) -> tuple[ObjectRef, ...]:
+    entries = sequence(mapping(status.get("inventory")).get("entries"))
+    found = (inventory_ref(ref.cluster, text(mapping(entry).get("id"))) for entry in entries)
+    return tuple(sorted(each for each in found if each is not None))
+
+
+def _health_checks(ref: ObjectRef, spec: Raw) -> tuple[ObjectRef, ...]:
+    found = []
+    for item in sequence(spec.get("healthChecks")):
+        check = mapping(item)
+        group = group_of(text(check.get("apiVersion")) or "apps/v1")
+        where = text(check.get("namespace"))
+        found.append(ObjectRef(ref.cluster, group, text(check.get("kind")), where, text(check.get("name"))))
+    return tuple(sorted(found))
+
+
+def _kustomization_needs(ref: ObjectRef, spec: Raw) -> tuple[ObjectRef, ...]:
+    build = mapping(spec.get("postBuild"))
+    found = _listed(ref, build.get("substituteFrom"))
+    secrets = (
+        mapping(mapping(spec.get("decryption")).get("secretRef")).get("name"),
+        mapping(mapping(spec.get("kubeConfig")).get("secretRef")).get("name"),
+    )
+    found += [ObjectRef(ref.cluster, "", "Secret", ref.namespace, text(name)) for name in secrets if text(name)]
+    return tuple(sorted({*found, *_account(ref, spec)}))
+
+
+def _helm_needs(ref: ObjectRef, spec: Raw) -> tuple[ObjectRef, ...]:
+    found = _listed(ref, spec.get("valuesFrom"))
+    secret = text(mapping(mapping(spec.get("kubeConfig")).get("secretRef")).get("name"))
+    found += [ObjectRef(ref.cluster, "", "Secret", ref.namespace, secret)] if secret else []
+    return tuple(sorted({*found, *_account(ref, spec)}))
+
+
+def _listed(ref: ObjectRef, items: object) -> list[ObjectRef]:
+    found = []
+    for item in sequence(items):
+        entry = mapping(item)
+        if entry.get("optional") is not True and text(entry.get("name")):
+            found.append(ObjectRef(ref.cluster, "", text(entry.get("kind")), ref.namespace, text(entry.get("name"))))
+    return found
+
+
+def _account(ref: ObjectRef, spec: Raw) -> tuple[ObjectRef, ...]:
+    name = text(spec.get("serviceAccountName"))
+    return (ObjectRef(ref.cluster, "", "ServiceAccount", ref.namespace, name),) if name else ()
+
+
+def _labels(selector: Raw) -> dict[str, str]:
+    return {key: value for key, value in mapping(selector.get("matchLabels")).items() if isinstance(value, str)}
+
+
+def _deployment(spec: Raw, status: Raw) -> Replicas:
+    wanted = spec.get("replicas")
+    return Replicas(
+        wanted if isinstance(wanted, int) else 1,
+        number(status.get("readyReplicas")),
+        number(status.get("updatedReplicas")),
+        number(status.get("availableReplicas")),
+    )
+
+
+def _daemon_set(_spec: Raw, status: Raw) -> Replicas:
+    return Replicas(
+        number(status.get("desiredNumberScheduled")),
+        number(status.get("numberReady")),
+        number(status.get("updatedNumberScheduled")),
+        number(status.get("numberAvailable")),
+    )
+
+
+def _stateful_set(spec: Raw, status: Raw) -> Replicas:
+    wanted = spec.get("replicas")
+    ready = number(status.get("readyReplicas"))
+    return Replicas(
+        wanted if isinstance(wanted, int) else 1,
+        ready,
+        number(status.get("updatedReplicas")) or ready,
+        number(status.get("availableReplicas")) or ready,
+    )
+
+
+def _replica_set(spec: Raw, status: Raw) -> Replicas:
+    wanted = spec.get("replicas")
+    ready = number(status.get("readyReplicas"))
+    return Replicas(wanted if isinstance(wanted, int) else 1, ready, ready, number(status.get("availableReplicas")))
+
+
+REPLICAS = {
+    "Deployment": _deployment,
+    "DaemonSet": _daemon_set,
+    "StatefulSet": _stateful_set,
+    "ReplicaSet": _replica_set,
+}
