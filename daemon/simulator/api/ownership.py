@@ -3,6 +3,7 @@
 Limit: a list is one value (real keyed lists merge by element), and ownership is kept by leaf, without v: and k: parts.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -95,19 +96,14 @@ def applied(live: Json, body: Json, *, manager: str, at: str, force: bool) -> tu
         _remove(live, path)
     for path, value in wanted.items():
         _set(live, path, value)
-    kept = [entry for entry in _without(entries, set(conflicts)) if not _is(entry, manager, "Apply", "")]
+    same = mine == set(wanted) and all(have.get(path) == value for path, value in wanted.items())
+    when = next((str(one["time"]) for one in entries if same and _is(one, manager, "Apply", "")), at)
+    mine_too = [entry for entry in entries if _is(entry, manager, "Apply", "")]
+    kept = _without(entries, set(conflicts), but=mine_too)
     live["metadata"]["managedFields"] = _with(
-        kept, set(wanted), manager=manager, operation="Apply", subresource="", at=_time(entries, manager, wanted, at)
+        kept, set(wanted), manager=manager, operation="Apply", subresource="", at=when
     )
     return live, []
-
-
-def _time(entries: list[Json], manager: str, wanted: dict[Path, object], at: str) -> str:
-    # An apply that changes nothing leaves the time alone, or every reconcile would be a new resource version.
-    for entry in entries:
-        if _is(entry, manager, "Apply", "") and owned(entry) == set(wanted):
-            return str(entry["time"])
-    return at
 
 
 def _is(entry: Json, manager: str, operation: str, subresource: str) -> bool:
@@ -115,10 +111,10 @@ def _is(entry: Json, manager: str, operation: str, subresource: str) -> bool:
     return have == (manager, operation, subresource)
 
 
-def _without(entries: list[Json], paths: set[Path]) -> list[Json]:
+def _without(entries: list[Json], paths: set[Path], but: Sequence[Json] = ()) -> list[Json]:
     kept = []
     for entry in entries:
-        left = owned(entry) - paths
+        left = owned(entry) - (set() if entry in but else paths)
         if left:
             kept.append(entry | {"fieldsV1": to_fields(left)})
     return kept
@@ -132,9 +128,12 @@ def _with(
     entry: Json = {"manager": manager, "operation": operation, "time": at, "fieldsType": "FieldsV1"}
     if subresource:
         entry["subresource"] = subresource
-    before = {path for one in entries if _is(one, manager, operation, subresource) for path in owned(one)}
-    kept = [one for one in entries if not _is(one, manager, operation, subresource)]
-    return [*kept, entry | {"fieldsV1": to_fields(paths | before)}]
+    # In place, or an apply that changes nothing would reorder the entries and make a new resource version.
+    for index, one in enumerate(entries):
+        if _is(one, manager, operation, subresource):
+            entry["fieldsV1"] = to_fields(paths if operation == "Apply" else paths | owned(one))
+            return [*entries[:index], entry, *entries[index + 1 :]]
+    return [*entries, entry | {"fieldsV1": to_fields(paths)}]
 
 
 def _set(target: Json, path: Path, value: object) -> None:

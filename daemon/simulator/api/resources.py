@@ -6,6 +6,8 @@ Limit: one list of versions a resource, all served with the same shape; there is
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from daemon.flux.kinds import HELM, KINDS, KUSTOMIZE, NOTIFICATION, SOURCE
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -39,9 +41,6 @@ def _custom(group: str, version: str, kind: str, plural: str, *, namespaced: boo
     return Resource(group, kind, plural, (version,), namespaced=namespaced, custom=True)
 
 
-_SOURCE = "source.toolkit.fluxcd.io"
-_NOTIFICATION = "notification.toolkit.fluxcd.io"
-
 BUILT_IN: tuple[Resource, ...] = (
     _core("Namespace", "namespaces", namespaced=False, status=True),
     _core("Node", "nodes", namespaced=False, status=True),
@@ -63,17 +62,13 @@ BUILT_IN: tuple[Resource, ...] = (
     ),
 )
 
-FLUX: tuple[Resource, ...] = (
-    _custom("kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "kustomizations"),
-    _custom("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases"),
-    _custom(_SOURCE, "v1", "GitRepository", "gitrepositories"),
-    _custom(_SOURCE, "v1", "OCIRepository", "ocirepositories"),
-    _custom(_SOURCE, "v1", "HelmRepository", "helmrepositories"),
-    _custom(_SOURCE, "v1", "HelmChart", "helmcharts"),
-    _custom(_SOURCE, "v1", "Bucket", "buckets"),
-    _custom(_NOTIFICATION, "v1beta3", "Alert", "alerts"),
-    _custom(_NOTIFICATION, "v1beta3", "Provider", "providers"),
-    _custom(_NOTIFICATION, "v1", "Receiver", "receivers"),
+INSTALLED = (SOURCE, KUSTOMIZE, HELM, NOTIFICATION)
+"""The groups that `flux install` brings; image automation and flux-operator are absent, as in most clusters."""
+
+FLUX: tuple[Resource, ...] = tuple(
+    _custom(one.group, one.versions[0], one.kind, one.plural, namespaced=one.namespaced)
+    for one in KINDS
+    if one.group in INSTALLED
 )
 
 AROUND: tuple[Resource, ...] = (
