@@ -6,10 +6,10 @@ fails, after its time, gives its place to that member's root: the same incident,
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from daemon.engine.cause import cause_of, change_of, workload_line
-from daemon.engine.graph import BROKEN, blamed_refs, downstream, root_of, workloads_of
+from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, root_of, workloads_of
 from daemon.engine.lifecycle import Trigger, move
 from daemon.engine.timeline import amend, remind, tell, tell_once
 from daemon.engine.world import Case, World, elapsed
@@ -216,14 +216,16 @@ def _collect(world: World, case: Case) -> None:
 
 def _mark_recoveries(world: World, case: Case) -> None:
     changed = []
+    explains = any(case.incident.root in causes_of(world, member.ref) for member in case.incident.dependents)
     for member in case.incident.members:
-        if member.role is not Role.RELATED and member.recovered_at is None and not _is_unwell(world, member.ref):
+        unwell = _is_unwell(world, member.ref) or (member.role is Role.ROOT and explains)
+        if member.role is not Role.RELATED and member.recovered_at is None and not unwell:
             gone = world.known(member.ref) is None
             word = "is gone" if gone else "is well again"
             tell(world, case, "recovered", f"{member.ref.kind} {member.ref.place} {word}", actor="flux", ref=member.ref)
             changed.append(replace(member, recovered_at=world.now))
             remind(case, Reason.JOINED)
-        elif member.role is not Role.RELATED and member.recovered_at is not None and _is_unwell(world, member.ref):
+        elif member.role is not Role.RELATED and member.recovered_at is not None and unwell:
             changed.append(replace(member, recovered_at=None, reason=_reason(world, member.ref)))
         else:
             changed.append(member)
@@ -282,13 +284,23 @@ def _reroot(world: World, case: Case) -> None:
     if not failing:
         return
     grace = world.limits.level_grace + max(_patience(world, ref) for ref in failing)
-    if elapsed(case.root_well_since, world.now) < grace:
-        world.after(grace - elapsed(case.root_well_since, world.now), case.incident.id)
+    recovered = (member.recovered_at for member in case.incident.members)
+    since = max([case.root_well_since, *(at for at in recovered if at is not None)])
+    if elapsed(since, world.now) < grace:
+        world.after(grace - elapsed(since, world.now), case.incident.id)
         return
-    heirs = sorted({root_of(world, ref) for ref in failing})
-    free = [ref for ref in heirs if world.case_of(ref) in (case, None) and ref != root]
+    heirs = sorted({root_of(world, ref) for ref in failing} - {root})
+    free = [ref for ref in heirs if world.case_of(ref) in (case, None) and _failed_after(world, ref, since)]
     if free:
         _change_root(world, case, free[0], f"{root.kind} {root.place} is well, this still fails")
+
+
+def _failed_after(world: World, ref: ObjectRef, since: datetime) -> bool:
+    """Say whether an object failed by its own words after the root was well: a source's last try may be long ago."""
+    known = world.known(ref)
+    if known is None or known.health is not Health.FAILED or known.failed is None:
+        return False
+    return known.failed.changed_at is None or known.failed.changed_at > since
 
 
 def _change_root(world: World, case: Case, root: ObjectRef, why: str) -> None:

@@ -29,7 +29,7 @@ UNDETERMINED = re.compile(
 DEPENDENCY = re.compile(r"dependency '(?P<dep>[^']+)' (?P<why>[^\n]*)")
 LOOKUP = re.compile(r"unable to get '(?P<dep>[^']+)' dependency")
 HELM_SOURCE = re.compile(
-    r"^(?P<kind>HelmChart|OCIRepository|ExternalArtifact) '(?P<place>[^']+)' is not ready: (?P<why>.*)$", re.S
+    r"^(?P<kind>HelmChart|OCIRepository|ExternalArtifact) '(?P<place>[^']+)' is not ready: (?P<why>.*)$", re.DOTALL
 )
 HELM_ACTION = re.compile(
     r"^Helm (?P<act>install|upgrade|rollback|uninstall|test)\w* failed for release \S+ with chart \S+: "

@@ -94,8 +94,10 @@ class Cluster(Protocol):
         """Read one object; NotFound when it is not there."""
         ...
 
-    async def list(self, group: str, kind: str, *, namespace: str = "", labels: str = "") -> list[Json]:
-        """Read all objects of a kind, page by page."""
+    async def list(
+        self, group: str, kind: str, *, namespace: str = "", labels: str = "", metadata_only: bool = False
+    ) -> list[Json]:
+        """Read all objects of a kind, page by page; of Secrets never more than the metadata."""
         ...
 
     async def patch(self, ref: ObjectRef, body: Json, *, subresource: str = "", dry_run: bool = False) -> Json:

@@ -1,0 +1,95 @@
+"""What an action file exports, and the small steps every action is made of.
+
+Limit: nothing here decides whether an action may run; that was asked of every guard before the request was made.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.model.errors import ClusterError, Conflict, Forbidden, Gone, Invalid, NotFound
+from daemon.model.ports import Action, Clock, Cluster, Json
+from daemon.model.remedies import ActionResult, Outcome
+
+POLL = 1.0
+"""Seconds between two looks at one object: an action waits for seconds to minutes, one read a second is polite."""
+OWNER_ANNOTATION = "fluxmedic.dev/request"
+"""Left on what we changed, with the request's token: so a lost outcome can be looked up."""
+REQUESTED = "reconcile.fluxcd.io/requestedAt"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One right that an action needs."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One action: its name, its rights, and how it is built."""
+
+    name: str
+    permissions: tuple[Permission, ...]
+    build: Callable[[Cluster, Clock], Action]
+
+
+def refused(text: str, *evidence: str) -> ActionResult:
+    """Return a refusal: nothing was written, or what was written is safe to leave."""
+    return ActionResult(Outcome.REFUSED, text, evidence)
+
+
+def failed(text: str, *evidence: str) -> ActionResult:
+    """Return a failure whose extent is known."""
+    return ActionResult(Outcome.FAILED, text, evidence)
+
+
+def changed(text: str, *evidence: str) -> ActionResult:
+    """Return a success."""
+    return ActionResult(Outcome.CHANGED, text, evidence)
+
+
+def unchanged(text: str, *evidence: str) -> ActionResult:
+    """Return that nothing had to be, or was, done."""
+    return ActionResult(Outcome.UNCHANGED, text, evidence)
+
+
+def unknown(text: str, *evidence: str) -> ActionResult:
+    """Return that a write may or may not have happened."""
+    return ActionResult(Outcome.UNKNOWN, text, evidence)
+
+
+def answer_of(error: ClusterError, what: str) -> ActionResult:
+    """Return what a refused or lost write means: a no is a no; silence leaves the outcome unknown."""
+    if isinstance(error, Conflict):
+        return refused(f"{what}: the object changed meanwhile; nothing was written")
+    if isinstance(error, Forbidden | Invalid | NotFound | Gone):
+        return failed(f"{what}: {error}")
+    return unknown(f"{what}: no answer ({error}); the cluster will be asked")
+
+
+async def wait_for(
+    clock: Clock, deadline: datetime | None, look: Callable[[], Awaitable[str]], *, poll: float = POLL
+) -> str:
+    """Ask `look` until it answers "" (done) or the deadline passes; return what it said last, "" when done."""
+    while True:
+        said = await look()
+        if not said or (deadline is not None and clock.now() >= deadline):
+            return said
+        await clock.sleep(poll)
+
+
+def field(raw: Json, *path: str) -> object:
+    """Return a nested field, or None."""
+    value: object = raw
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def token_of(raw: Json, annotation: str) -> str:
+    """Return the value of an annotation, or an empty string."""
+    value = field(raw, "metadata", "annotations", annotation)
+    return value if isinstance(value, str) else ""
