@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(BIN)/python -m pip install --quiet --require-hashes
 
-.PHONY: demo test lint types contracts unit cluster-test bench lock clean
+.PHONY: demo test lint types contracts unit coverage cluster-test bench lock clean
 
 # A stamp file remembers the locks it was made from, so a second run installs nothing.
 $(VENV)/.run: deploy/requirements.txt deploy/requirements-build.txt pyproject.toml
@@ -35,6 +35,8 @@ contracts: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/pytest -n 2 --cov --cov-report= $(PYTEST)
+
+coverage: unit
 	$(BIN)/python -m tests.coverage_gate
 
 bench: $(VENV)/.test

@@ -57,7 +57,9 @@ class Cluster:
         self.version = 0
         self.uids: dict[ObjectRef, int] = {}
 
-    def state(self, kind: str, name: str, *conditions: Condition, namespace: str = "apps", **more: object) -> ObjectState:
+    def state(
+        self, kind: str, name: str, *conditions: Condition, namespace: str = "apps", **more: object
+    ) -> ObjectState:
         """Return one object with these conditions; generation 1 and observed unless told otherwise."""
         self.version += 1
         where = ref(kind, name, namespace)

@@ -97,7 +97,7 @@ class Reconcile:
 
     async def _ask(self, state: ObjectState, request: ActionRequest) -> ActionResult:
         ref = state.ref
-        if state.requested_at != request.token and state.handled_at != request.token:
+        if request.token not in {state.requested_at, state.handled_at}:
             annotations = {REQUESTED: request.token, OWNER_ANNOTATION: request.token}
             body = {"metadata": {"uid": state.uid, "annotations": annotations}}
             await self._cluster.patch(ref, body, dry_run=request.dry_run)

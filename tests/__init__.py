@@ -1,0 +1,1 @@
+"""Tests of fluxmedic; a package, so that fakes and builders can be shared."""
