@@ -1,0 +1,223 @@
+"""What we rely on in CEL, so that another engine could be put in its place; and what a hostile rule may not do."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.model.errors import ConfigError, Problem
+from daemon.rules.expression import MAX_LENGTH, Activation, Evaluation, activation, compile_expression
+
+VALUES: dict[str, object] = {
+    "object": {
+        "metadata": {"name": "cilium", "labels": {"team": "net"}, "generation": 3},
+        "spec": {"suspend": False, "interval": "10m", "dependsOn": [{"name": "a"}, {"name": "b"}]},
+        "status": {"conditions": [{"type": "Ready", "status": "False"}], "failures": 2},
+        "big": list(range(200)),
+    },
+    "old": {"metadata": {"generation": 2}},
+    "event": {"reason": "UpgradeFailed", "message": "boom", "type": "Warning"},
+    "health": "Failed",
+    "failing_for": timedelta(minutes=6),
+    "ready": {"status": "False", "reason": "UpgradeFailed", "message": "context deadline exceeded"},
+    "ref": {"kind": "HelmRelease", "namespace": "kube-system", "name": "cilium"},
+    "dependents": [
+        {"kind": "Kustomization", "namespace": "a", "name": "x", "health": "Blocked"},
+        {"kind": "Kustomization", "namespace": "a", "name": "y", "health": "Current"},
+    ],
+    "workload": {"desired": 3, "ready": 0, "updated": 3, "available": 0},
+}
+
+
+def ask(source: str, values: dict[str, object] = VALUES) -> Evaluation:
+    return compile_expression(source).evaluate(activation(values))
+
+
+def refused(source: str, line: int = 0, column: int = 0) -> Problem:
+    with pytest.raises(ConfigError) as caught:
+        compile_expression(source, file="r.yaml", line=line, column=column)
+    return caught.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "ready.reason == 'UpgradeFailed'",
+        "ready.reason in ['UpgradeFailed', 'InstallFailed'] && stalled.status == ''",
+        "failing_for > duration('5m') && failing_for < duration('1h')",
+        "workload.ready < workload.desired",
+        "dependents.exists(each, each.health == 'Blocked') && !dependents.all(each, each.health == 'Blocked')",
+        "dependents.filter(each, each.health == 'Blocked').size() == 1",
+        "dependents.map(each, each.name) == ['x', 'y']",
+        "size(dependencies) == 0",
+        "has(object.spec.interval) && !has(object.spec.path)",
+        "object.?spec.?path.orValue('./') == './'",
+        "object.status.conditions[?0].?type.orValue('') == 'Ready'",
+        "object.metadata.generation > old.metadata.generation",
+        "object.status.failures >= 2.0",
+        "object.status.failures == 2",
+        "object.spec.dependsOn.map(each, each.name).exists(name, name == 'b')",
+        "ready.message.contains('deadline') && ready.message.startsWith('context')",
+        "ready.message.matches('deadline (exceeded|passed)$')",
+        "ref.name.upperAscii() == 'CILIUM' && 'a,b'.split(',').size() == 2",
+        "cel.bind(it, ready.reason, it == 'UpgradeFailed' && it != '')",
+        "event.type == 'Warning' && health == 'Failed' && suspended == false",
+        "object.nope.deep == 1 || ready.reason == 'UpgradeFailed'",
+        "object.metadata.labels['team'] == 'net' && 'team' in object.metadata.labels",
+        "(ready.status == 'False' ? 1 : 2) == 1",
+        "timestamp('2026-01-01T00:00:00Z') < timestamp('2026-01-02T00:00:00Z')",
+    ],
+)
+def test_the_language_we_rely_on_says_true(source: str) -> None:
+    assert ask(source) == Evaluation(value=True)
+
+
+def test_a_test_that_does_not_hold_is_false_without_an_error() -> None:
+    assert ask("ready.reason == 'TestFailed'") == Evaluation(value=False)
+
+
+def test_absent_facts_are_empty_and_not_errors() -> None:
+    source = "stalled.reason == '' && ready.status == '' && workload.desired == 0 && health == '' && !suspended"
+    assert ask(source, {}) == Evaluation(value=True)
+
+
+def test_values_that_the_library_would_refuse_are_made_plain() -> None:
+    values: dict[str, object] = {"dependents": ({"name": "x", "health": "Failed"}, "no map"), "ready": {"reason": "X"}}
+    assert ask("dependents.size() == 1 && ready.reason == 'X' && ready.message == ''", values).value is True
+
+
+def test_names_that_no_expression_knows_are_ignored() -> None:
+    assert ask("health == 'x'", {"health": "x", "culprit": "y", "other": object()}).value is True
+
+
+def test_the_raw_object_is_loaded_only_when_an_expression_reads_it() -> None:
+    loads: list[str] = []
+
+    def load() -> dict[str, object]:
+        loads.append("once")
+        return {"spec": {"path": "./apps"}}
+
+    shared: Activation = activation({"object": load, "health": "Failed"})
+    assert compile_expression("health == 'Failed'").evaluate(shared).value is True
+    assert loads == []
+    assert compile_expression("object.spec.path == './apps'").evaluate(shared).value is True
+    assert compile_expression("object.spec.path != './apps'").evaluate(shared).value is False
+    assert compile_expression("health == 'Failed'").evaluate(shared).value is True
+    assert loads == ["once"]
+
+
+def test_an_expression_names_the_variables_it_reads() -> None:
+    compiled = compile_expression("ready.reason == 'object' && dependents.exists(each, each.health == health)")
+    assert compiled.uses == {"ready", "dependents", "health"}
+    assert compiled == compile_expression(compiled.source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "object.map_of.nothing == 1",
+        "object.metadata.labels['nope'] == 'x'",
+        "object.big[1000] == 1",
+        "1 / size(dependencies) == 1",
+        "ready.message.matches('(')",
+        "object.spec.nope == 1 && ready.reason == 'UpgradeFailed'",
+        "object.metadata.name < 3",
+    ],
+)
+def test_f045_a_run_time_error_is_neither_true_nor_false(source: str) -> None:
+    answer = ask(source)
+    assert answer.value is None
+    assert answer.error
+    assert "\n" not in answer.error
+
+
+def test_f045_the_error_says_which_key_is_missing() -> None:
+    assert ask("object.spec.nope == 1").error == 'Key not found in map : "nope"'
+
+
+def test_f043_a_comprehension_bomb_is_stopped_and_is_an_error() -> None:
+    bomb = "object.big.exists(a, object.big.exists(b, object.big.exists(c, a + b + c < 0)))"
+    assert ask(bomb) == Evaluation(None, "Iteration budget exceeded")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "cel.bind(x, ready.message + ready.message + ready.message + ready.message + ready.message, "
+        "cel.bind(y, x + x + x + x + x + x, y != ''))",
+        "ready.message.replace('e', ready.message) != ''",
+        "[ready.message, 'x'].join(ready.message) != ''",
+        "'%s%s%s'.format([ready.message, ready.message, ready.message]) != ''",
+    ],
+)
+def test_f043_what_could_grow_a_string_without_bound_is_refused_at_load(source: str) -> None:
+    assert "grow" in refused(source).text or "additions" in refused(source).text
+
+
+def test_f043_the_refused_function_is_pointed_at() -> None:
+    problem = refused("health == 'x' &&\n  ready.message.replace('a', 'b') == 'c'", line=7, column=11)
+    assert (problem.line, problem.column) == (8, 26)
+
+
+def test_a_forbidden_word_inside_a_string_is_only_text() -> None:
+    assert ask("ready.message == '.replace( + + + + + + + + + + ready.nope \\' nope('").value is False
+
+
+def test_f044_a_long_expression_is_refused() -> None:
+    source = "health == '" + "x" * MAX_LENGTH + "'"
+    assert f"at most {MAX_LENGTH}" in refused(source).text
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["(" * 500 + "true" + ")" * 500, "health == " + "-(" * 200 + "1" + ")" * 200, "[" * 900 + "]" * 900 + " == []"],
+)
+def test_f044_deep_nesting_is_refused_and_never_crashes(source: str) -> None:
+    problem = refused(source, line=4, column=9)
+    assert "nested too deeply" in problem.text
+    assert (problem.line, problem.column) == (4, 9)
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "column", "words"),
+    [
+        ("nope == 1", 10, 9, "undeclared reference to 'nope'"),
+        ("health == 'x' && nope(1)", 10, 30, "undeclared reference to 'nope'"),
+        ("health == 'x' &&\n  nope", 11, 11, "undeclared reference to 'nope'"),
+        ("health ==", 10, 18, "Syntax error"),
+        ("health == 3", 10, 16, "no matching overload"),
+        ("ready.reson == 'x'", 10, 15, "ready has no field 'reson', only status, reason, message"),
+        ("workload.?desird.orValue(0) == 1", 10, 19, "workload has no field 'desird'"),
+        ("now > timestamp('2026-01-01T00:00:00Z')", 10, 9, "undeclared reference to 'now'"),
+    ],
+)
+def test_f046_a_type_error_is_told_with_its_place(source: str, line: int, column: int, words: str) -> None:
+    problem = refused(source, line=10, column=9)
+    assert words in problem.text
+    assert (problem.file, problem.line, problem.column) == ("r.yaml", line, column)
+
+
+@pytest.mark.parametrize(("source", "kind"), [("ready.reason", "string"), ("1", "int"), ("object.spec.suspend", "dyn")])
+def test_f046_an_expression_that_is_not_boolean_is_refused(source: str, kind: str) -> None:
+    assert f"this one is {kind}" in refused(source).text
+
+
+def test_f046_without_a_place_none_is_made_up() -> None:
+    problem = refused("nope")
+    assert (problem.line, problem.column) == (0, 0)
+
+
+def test_f048_a_regex_that_kills_backtracking_engines_is_linear() -> None:
+    assert ask("ready.message.matches('(a+)+$')", {"ready": {"message": "a" * 50_000 + "b"}}).value is False
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_f046_any_text_is_compiled_or_refused_and_never_crashes(source: str) -> None:
+    try:
+        answer = compile_expression(source).evaluate(activation(VALUES))
+    except ConfigError as error:
+        assert error.problems
+    else:
+        assert answer.value in (True, False, None)
