@@ -16,6 +16,7 @@ from daemon.simulator.api.faults import Faults
 from daemon.simulator.api.resources import Resource, Resources
 from daemon.simulator.api.serving import ApiServer
 from daemon.simulator.api.store import Change, Store, Write
+from daemon.simulator.exec import Exec
 from daemon.simulator.flux.client import REQUESTED, Client
 from daemon.simulator.flux.controllers import TICK, Controllers
 from daemon.simulator.flux.git import Commit, Outside, Repository
@@ -54,7 +55,8 @@ class SimulatedCluster:
         self.resources = resources or Resources()
         self.store = Store(self.clock, self.resources)
         self.faults = Faults(self.store.pulse)
-        self.api = ApiServer(self.store, self.faults, self.clock)
+        self.exec = Exec(self.store)
+        self.api = ApiServer(self.store, self.faults, self.clock, self.exec.answer)
         self.outside = Outside()
         for name in NAMESPACES:
             self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="kube-apiserver")

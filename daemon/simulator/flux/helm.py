@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from daemon.simulator.flux import helm_storage
+from daemon.simulator.flux import helm_storage, inventory
 from daemon.simulator.flux.client import Client, handled
 from daemon.simulator.flux.events import Recorder
 from daemon.simulator.flux.git import Chart, Outside, digest
@@ -120,6 +120,8 @@ class HelmController:
         if wanted != (history[0]["chartVersion"], history[0]["configDigest"]):
             return (yield from self._act(item, chart, "upgrade"))
         if stored[-1].status == "failed":
+            if status.get("lastAttemptedGeneration") != item["metadata"]["generation"]:
+                return (yield from self._act(item, chart, "upgrade"))
             self._stall(item, status.get("lastAttemptedReleaseAction", "upgrade"))
             return None
         self._status(item, lambda new: self._observe(item, new))
@@ -270,12 +272,7 @@ class HelmController:
         snapshot = release.snapshot(action) | {"status": outcome}
         status["history"] = [snapshot, *status.get("history", [])][:5]
         status["lastAttemptedReleaseActionDuration"] = duration(took)
-        rows = []
-        for one in release.manifest:
-            group, _, version = one["apiVersion"].rpartition("/")
-            place = one["metadata"].get("namespace", "")
-            rows.append({"id": f"{place}_{one['metadata']['name']}_{group}_{one['kind']}", "v": version})
-        status["inventory"] = {"entries": rows}
+        status["inventory"] = {"entries": [inventory.entry(one) for one in release.manifest]}
 
     def _released(self, item: Json, status: Json, value: str, reason: str, text: str) -> None:
         generation, now = item["metadata"]["generation"], self.client.stamp()

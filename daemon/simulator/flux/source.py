@@ -148,6 +148,10 @@ class SourceController:
         reason = "InvalidChartReference"
         self.recorder.warning(item, COMPONENT, reason, message)
         self._mark(item, ("Stalled", "Ready", "FetchFailed"), "False", reason, message)
+        meta = item["metadata"]
+        self.client.status(
+            item["kind"], meta["namespace"], meta["name"], lambda new: new.update(observedGeneration=meta["generation"])
+        )
 
 
 def _building(revision: str) -> str:

@@ -101,7 +101,11 @@ class Workloads:
         new = self._pods(current)
         old = [pod for one in sets if one["metadata"]["name"] != current["metadata"]["name"] for pod in self._pods(one)]
         ready = sum(is_true(pod, "Ready") for pod in new + old)
-        if len(new) < wanted and len(new) + len(old) <= wanted:
+        sick = [pod for pod in old if not is_true(pod, "Ready")]
+        if sick and len(new) < wanted:
+            # Old pods that are unready anyway go first, or a broken rollout would block the one that mends it.
+            self.client.delete("Pod", namespace, sick[0]["metadata"]["name"])
+        elif len(new) < wanted and len(new) + len(old) <= wanted:
             pod = self._pod(current, item, _revision(current), self._node())
             text = f"Created pod: {pod['metadata']['name']}"
             self._tell(current, "replicaset-controller", "SuccessfulCreate", text)

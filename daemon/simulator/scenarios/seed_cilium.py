@@ -1,11 +1,11 @@
 """The seed incident: Cilium has two owners, bootstrap and a Flux HelmRelease, and the upgrade breaks the CNI.
 
-T+5 s a commit adds HelmRelease kube-system/cilium over the release that bootstrap installed. Kustomization cilium is
-still green (its health check passes before helm-controller moves), the agents crash, the upgrade times out and stalls.
-The commit that takes the HelmRelease out of Git makes Kustomization cilium check the DaemonSet: HealthCheckFailed,
-and all that depends on it waits. The HelmRelease itself stays in the cluster, because a careful person had marked it
-`prune: disabled`: removing it safely is what is left to do. Once it is gone and the release lives, bootstrap's next
-sync mends the DaemonSet; if it was uninstalled instead, nothing does.
+T+5 s a commit adds HelmRelease kube-system/cilium over the release that bootstrap installed. Kustomization cilium
+is still green (its health check passes before helm-controller moves), the agents crash, the upgrade times out and
+stalls. T+28 s somebody takes the HelmRelease out of Git again: that commit makes Kustomization cilium check the
+DaemonSet, which fails, and everything that depends on it waits. The HelmRelease itself stays in the cluster, because
+a careful person had marked it `prune: disabled`; removing it safely is what is left to do. Once it is gone and the
+release lives, the next bootstrap sync mends the DaemonSet; if it was uninstalled instead, nothing does.
 """
 
 import copy
@@ -198,6 +198,7 @@ def prepare(cluster: SimulatedCluster) -> None:
     cluster.push("feat: infra cluster", _tree())
     cluster.put(parts.git_repository("ssh://git@git.example.com/platform/home-ops"))
     cluster.put(parts.kustomization("flux-system", "kubernetes/clusters/infra"))
+    cluster.exec.commands.append(_agent)
     cluster.controllers.on_job.append(lambda job: _run_bootstrap(cluster, job))
     cluster.settle(AGE)
 
@@ -211,6 +212,13 @@ def _is_lost(spec: Json) -> bool:
     )
 
 
+def _agent(pod: Json, arguments: list[str]) -> tuple[str, int] | None:
+    # What `cilium status` prints in a healthy agent; in a crashing one no command runs at all.
+    if arguments[:2] != ["cilium", "status"] or pod["metadata"].get("labels", {}).get("k8s-app") != "cilium":
+        return None
+    return "KVStore:       Disabled\nKubernetes:    Ok   1.34\nCilium:        OK   1.18.2\nHubble:        Ok\n", 0
+
+
 def _run_bootstrap(cluster: SimulatedCluster, job: Json) -> None:
     # A Job made from the bootstrap's template does what the person's `helmfile sync` would.
     if "bootstrap" in job["metadata"]["name"] or "cilium" in job["metadata"]["name"]:
@@ -221,7 +229,7 @@ async def play(cluster: SimulatedCluster, clock: Clock) -> None:
     """Let it happen."""
     await clock.sleep(5.0)
     cluster.push("feat(cilium): manage cilium with flux", {APP: [*day_two(), helm_release()]})
-    await clock.sleep(32.0)
+    await clock.sleep(23.0)
     cluster.push("fix: separate cilium bootstrap from flux management", {APP: day_two()})
     waited = 0.0
     while cluster.get("HelmRelease", "kube-system", "cilium") is not None:
