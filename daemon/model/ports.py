@@ -32,6 +32,10 @@ class Clock(Protocol):
         """Wait."""
         ...
 
+    async def within(self, seconds: float, work: Awaitable[None]) -> bool:
+        """Wait for some work at most so long; False when the time ran out (the work is then cancelled)."""
+        ...
+
 
 class Inbox(Protocol):
     """Where signals go; never blocks."""

@@ -1,1 +1,1 @@
-"""See the modules: each says its idea and its limits."""
+"""How it keeps running: time, tasks, queues, the pump, lanes, the ledger. It knows no cluster and no target."""
