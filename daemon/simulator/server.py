@@ -4,7 +4,7 @@ Start: `async with cluster.serve() as url`, and supervise `cluster.run()` beside
 they are written, which is what tests of a client want. All time comes from the clock that is given.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,6 +45,10 @@ class PastClock:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await self._clock.sleep(seconds)
+
+    async def within(self, seconds: float, work: Awaitable[None]) -> bool:
+        """Wait for some work at most so many seconds; say whether it was done."""
+        return await self._clock.within(seconds, work)
 
 
 class SimulatedCluster:

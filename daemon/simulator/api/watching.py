@@ -64,6 +64,10 @@ def listed(store: Store, target: Target, query: Mapping[str, str], *, partial: b
     return {"kind": kind, "apiVersion": api_version, "metadata": meta, "items": items}
 
 
+async def _woken(wake: asyncio.Event) -> None:
+    await wake.wait()
+
+
 def _key(item: Json) -> tuple[str, str]:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
@@ -174,10 +178,7 @@ class Watching:
                     if over or now >= stream.ends:
                         return
                     rest = max(0.01, min(stream.ends, stream.bookmark) - now)
-                try:
-                    await asyncio.wait_for(wake.wait(), rest)
-                except TimeoutError:
-                    continue
+                await self.clock.within(rest, _woken(wake))
 
     def _due(self, stream: Stream, now: float) -> tuple[list[bytes], bool]:
         lines = [

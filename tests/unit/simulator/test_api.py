@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 
+from daemon.runtime.clock import LoopClock
 from daemon.simulator.api.resources import FLUX
 from daemon.simulator.server import SimulatedCluster
 
@@ -19,19 +20,6 @@ KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/ku
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
-
-
-class LoopClock:
-    """Time of the running loop, so that looptime makes it virtual."""
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.monotonic())
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Client:
@@ -63,7 +51,7 @@ async def line(stream: aiohttp.StreamReader) -> Json:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Client]:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     async with cluster.serve() as url, aiohttp.ClientSession(url) as session:
         yield Client(session, cluster)
 
@@ -544,7 +532,7 @@ async def test_requests_are_logged_with_their_verb() -> None:
 
 
 async def test_closing_ends_open_watches_at_once() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     async with aiohttp.ClientSession() as session:
         async with cluster.serve() as url:
             response = await session.get(f"{url}{CONFIGMAPS}?watch=1")

@@ -1,5 +1,6 @@
 """The simulated controllers against what real Flux was seen to do; time is stepped by hand, no HTTP."""
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,9 @@ class HandClock:
 
     async def sleep(self, seconds: float) -> None:
         raise AssertionError(f"nothing sleeps here, least of all for {seconds} s")
+
+    async def within(self, seconds: float, work: Awaitable[None]) -> bool:
+        raise AssertionError(f"nothing waits here for {work} at most {seconds} s")
 
 
 class Lab:

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -16,6 +16,7 @@ from kubernetes_asyncio import client as kube
 from kubernetes_asyncio.config import new_client_from_config_dict
 from kubernetes_asyncio.stream import WsApiClient
 
+from daemon.runtime.clock import LoopClock
 from daemon.simulator.flux import helm_storage
 from daemon.simulator.flux.client import Client
 from daemon.simulator.flux.status import condition, is_true
@@ -27,23 +28,12 @@ START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 KEY = b"a key of the hook"
 
 
-class LoopClock:
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.monotonic())
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
 class Story:
     """A scenario, what it did and when."""
 
     def __init__(self, name: str) -> None:
         self.scenario = SCENARIOS[name]
-        self.clock = LoopClock()
+        self.clock = LoopClock(START)
         self.cluster = SimulatedCluster(self.clock)
         self.scenario.prepare(self.cluster)
         self.ready_at: dict[str, float] = {}
@@ -245,7 +235,7 @@ async def test_a_repeated_event_is_posted_once_in_five_minutes() -> None:
 
 @pytest.mark.looptime
 async def test_a_busy_receiver_is_asked_again_and_a_refusal_is_final() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     item = cluster.put(parts.kustomization("apps", "apps", suspend=True))
     async with receiver([503, 202, 401]) as (url, got):
         cluster.hook(url, KEY)
@@ -259,7 +249,7 @@ async def test_a_busy_receiver_is_asked_again_and_a_refusal_is_final() -> None:
 
 @pytest.mark.looptime
 async def test_a_dead_receiver_loses_the_event_after_its_tries() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     item = cluster.put(parts.kustomization("apps", "apps", suspend=True))
     cluster.hook("http://127.0.0.1:9/hook/flux", KEY)
     cluster.controllers.recorder.warning(item, "kustomize-controller", "BuildFailed", "a < b & c > d")
@@ -280,7 +270,7 @@ async def connected(cluster: SimulatedCluster) -> AsyncIterator[kube.ApiClient]:
 
 
 async def test_the_real_client_lists_patches_and_is_refused() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     cluster.faults.tokens = frozenset({"token-1"})
     cluster.put(parts.kustomization("apps", "apps"))
     async with connected(cluster) as api:
@@ -299,7 +289,7 @@ async def test_the_real_client_lists_patches_and_is_refused() -> None:
 
 
 async def test_the_real_clients_models_read_nodes_pods_and_daemon_sets() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     seed_cilium.prepare(cluster)
     async with connected(cluster) as api:
         nodes = await kube.CoreV1Api(api).list_node()
@@ -311,7 +301,7 @@ async def test_the_real_clients_models_read_nodes_pods_and_daemon_sets() -> None
 
 
 async def test_a_lease_is_taken_once() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     async with connected(cluster) as api:
         leases: Any = kube.CoordinationV1Api(api)
         spec = {"holderIdentity": "a", "leaseDurationSeconds": 15}
@@ -327,7 +317,7 @@ async def test_a_lease_is_taken_once() -> None:
 
 
 async def test_a_command_runs_in_a_ready_pod_and_tells_its_exit_code() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     seed_cilium.prepare(cluster)
     pod = next(
         one for one in Client(cluster.store, "").all("Pod", "kube-system") if "operator" not in one["metadata"]["name"]
@@ -350,7 +340,7 @@ async def test_a_command_runs_in_a_ready_pod_and_tells_its_exit_code() -> None:
 
 
 async def test_logs_of_a_pod_are_text() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     seed_cilium.prepare(cluster)
     name = Client(cluster.store, "").all("Pod", "kube-system")[0]["metadata"]["name"]
     cluster.exec.logs[name] = "level=fatal msg=lost\n"
@@ -359,7 +349,7 @@ async def test_logs_of_a_pod_are_text() -> None:
 
 
 async def test_a_command_in_a_pod_that_is_not_running_is_refused() -> None:
-    cluster = SimulatedCluster(LoopClock())
+    cluster = SimulatedCluster(LoopClock(START))
     meta = {"name": "sick", "namespace": "default"}
     cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": []}})
     async with cluster.serve() as url, aiohttp.ClientSession(url) as session:
