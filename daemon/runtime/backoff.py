@@ -1,6 +1,6 @@
 """Delays as a pure iterator: doubling, with full jitter, up to a limit. The only place with randomness."""
 
-import random
+import random  # noqa: TID251 - the one place
 from collections.abc import Iterator
 
 FIRST = 0.8

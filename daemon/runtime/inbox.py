@@ -84,7 +84,7 @@ class KeyedInbox:
         self._waiting[key] = signal
 
 
-def _key(signal: Signal) -> object:
+def _key(signal: Signal) -> object:  # noqa: PLR0911 - one row a kind of signal
     match signal:
         case ObjectChanged(new=state):
             return ("object", state.ref)

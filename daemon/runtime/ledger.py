@@ -1,4 +1,4 @@
-"""What survives a crash: incidents and entries, outbox, intents, silences, the kill switch. The one opener of the database.
+"""What survives a crash: incidents, entries, outbox, intents, silences, the kill switch. The one database opener.
 
 SQLAlchemy Core over SQLite (write-ahead log, full synchronous, every transaction BEGIN IMMEDIATE: without it two
 read-then-write transactions lose updates) or PostgreSQL. One writer, one transaction a commit. Not kept: objects,
@@ -6,24 +6,25 @@ findings and timers, which the cluster shows again. Errors of the library become
 """
 
 import fcntl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, assert_never
+from typing import IO, TypeVar, assert_never
 
 import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Table, delete, event, inspect, select, text, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, event, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
 
 from daemon.model.codec import decode, encode
 from daemon.model.effects import (
@@ -49,6 +50,7 @@ BUSY = 10_000
 """Milliseconds to wait for another writer's transaction."""
 RESOLVED_RESTORED = timedelta(hours=24)
 """Resolved incidents this young are restored too, so that their causes can reopen them and pages show them."""
+T = TypeVar("T")
 OPEN_INTENTS = ("planned", "executing")
 OPEN_OUTBOX = ("pending", "sending")
 
@@ -122,8 +124,8 @@ class SqlLedger:
             case SaveIncident():
                 await self._save_incident(connection, row)
             case SaveOutbox(notification=sent):
-                values = {"key": sent.key, "incident": sent.incident.id, "target": sent.target}
-                await self._upsert(connection, outbox, values | _pending(sent.at, sent), {"state"})
+                values: dict[str, object] = {"key": sent.key, "incident": sent.incident.id, "target": sent.target}
+                await self._upsert(connection, outbox, {**values, **_pending(sent.at, sent)}, {"state"})
             case SaveDelivery(delivery=delivery):
                 state = "sent" if delivery.outcome is Sent.SENT else "failed"
                 changed = {"state": state, "detail": delivery.detail[:500]}
@@ -131,7 +133,7 @@ class SqlLedger:
             case SaveIntent(request=request):
                 at = _micro(request.requested_at) if request.requested_at else 0
                 values = {"id": request.id, "incident": request.incident, "state": "planned", "at": at}
-                await self._upsert(connection, intents, values | {"detail": "", "body": _dump(request)}, {"state"})
+                await self._upsert(connection, intents, {**values, "detail": "", "body": _dump(request)}, {"state"})
             case SaveResult(id=intent, result=result):
                 changed = {"state": result.outcome.value, "detail": result.detail[:2000]}
                 await connection.execute(update(intents).where(intents.c.id == intent).values(changed))
@@ -163,7 +165,7 @@ class SqlLedger:
             await self._upsert(connection, entries, entry_row, set())
 
     async def _upsert(
-        self, connection: AsyncConnection, table: Table, values: dict[str, object], keep: set[str]
+        self, connection: AsyncConnection, table: Table, values: Mapping[str, object], keep: set[str]
     ) -> None:
         """Insert, or replace everything but the key and the columns to keep."""
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
@@ -190,20 +192,22 @@ async def open_ledger(url: str, *, retries_without_volume: bool = True) -> SqlLe
         return await _opened(address, None, ())
     path = Path(address.database or "")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(path)
-    except PermissionError as error:
-        return await _in_memory(f"{path.parent} cannot be written: {error.strerror}", allowed=retries_without_volume)
     except OSError as error:
         return await _in_memory(f"{path.parent}: {error.strerror}", allowed=retries_without_volume)
     notices: tuple[str, ...] = ()
-    if path.exists() and not await _is_sound(address):
-        aside = path.with_name(f"{path.name}.corrupt")
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        path.replace(aside)
-        notices = (f"the ledger was corrupt: it was moved to {aside.name} and a fresh one begun",)
+    if not await _is_sound(address):
+        notices = (_moved_aside(path),)
     return await _opened(address, lock, notices)
+
+
+def _moved_aside(path: Path) -> str:
+    """Put a corrupt file away and say so."""
+    aside = path.with_name(f"{path.name}.corrupt")
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.replace(aside)
+    return f"the ledger was corrupt: it was moved to {aside.name} and a fresh one begun"
 
 
 async def _opened(address: URL, lock: IO[str] | None, notices: tuple[str, ...]) -> SqlLedger:
@@ -236,15 +240,8 @@ async def _in_memory(why: str, *, allowed: bool) -> SqlLedger:
 def _engine(address: URL) -> AsyncEngine:
     if address.get_backend_name() != "sqlite":
         return create_async_engine(address, pool_pre_ping=True)
-    engine = (
-        create_async_engine(
-            address.set(drivername="sqlite+aiosqlite"),
-            connect_args={"isolation_level": None},
-            pool_size=1,
-            max_overflow=0,
-        )
-        if address.database not in (None, "", ":memory:")
-        else create_async_engine(address.set(drivername="sqlite+aiosqlite"), connect_args={"isolation_level": None})
+    engine = create_async_engine(
+        address.set(drivername="sqlite+aiosqlite"), connect_args={"isolation_level": None}, poolclass=StaticPool
     )
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
@@ -264,6 +261,7 @@ def _begin(connection: Connection) -> None:
 
 def _locked(path: Path) -> IO[str]:
     """Take the lock beside the database: two daemons on one ledger would do everything twice (fault 61)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f"{path.name}.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -278,7 +276,7 @@ async def _is_sound(address: URL) -> bool:
     engine = create_async_engine(address.set(drivername="sqlite+aiosqlite"))
     try:
         async with engine.connect() as connection:
-            return (await connection.scalar(text("PRAGMA quick_check"))) == "ok"
+            return bool((await connection.scalar(text("PRAGMA quick_check"))) == "ok")
     except SQLAlchemyError:
         return False
     finally:
@@ -298,8 +296,8 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-async def _read[T](connection: AsyncConnection, table: Table, kind: type[T], wanted: object) -> tuple[T, ...]:
-    found = await connection.execute(select(table.c.body).where(wanted))  # type: ignore[arg-type]
+async def _read(connection: AsyncConnection, table: Table, kind: type[T], wanted: ColumnElement[bool]) -> tuple[T, ...]:
+    found = await connection.execute(select(table.c.body).where(wanted))
     return tuple(decode(kind, orjson.loads(body)) for (body,) in found)
 
 

@@ -81,11 +81,12 @@ class Tasks:
     async def _vital(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         try:
             await run()
-            raise TaskEnded(f"{self.name}/{name} ended, which it must not")
-        except Exception as error:  # noqa: BLE001 - one of the two places that may catch all: it fails the owner
-            self._on_fault(f"{self.name}/{name}", error)
-            if self._failed is not None and not self._failed.done():
-                self._failed.set_exception(error)
+            error: Exception = TaskEnded(f"{self.name}/{name} ended, which it must not")
+        except Exception as fault:  # noqa: BLE001 - one of the two places that may catch all: it fails the owner
+            error = fault
+        self._on_fault(f"{self.name}/{name}", error)
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
 
     async def _restarting(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         waits: Iterator[float] = delays()
