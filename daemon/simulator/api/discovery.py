@@ -7,6 +7,26 @@ from daemon.simulator.api.resources import Resource, Resources
 Json = dict[str, Any]
 
 VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.1", "gitCommit": "simulated", "platform": "linux/amd64"}
+SHORT = {
+    "configmaps": "cm",
+    "customresourcedefinitions": "crd",
+    "daemonsets": "ds",
+    "deployments": "deploy",
+    "events": "ev",
+    "gitrepositories": "gitrepo",
+    "helmcharts": "hc",
+    "helmreleases": "hr",
+    "helmrepositories": "helmrepo",
+    "kustomizations": "ks",
+    "namespaces": "ns",
+    "nodes": "no",
+    "pods": "po",
+    "replicasets": "rs",
+    "services": "svc",
+}
+"""The names that people type."""
+REVIEWS = "authorization.k8s.io"
+REVIEW = {"name": "selfsubjectaccessreviews", "namespaced": False, "kind": "SelfSubjectAccessReview"}
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
 
@@ -33,13 +53,12 @@ def answer(path: str, resources: Resources) -> Json | str | None:
             found = {"kind": "APIGroup", "apiVersion": "v1"} | _group(group, versions) if versions else None
         case ["apis", group, version]:
             served = [one for one in resources.all() if one.group == group and version in one.versions]
-            known = served or group == "authorization.k8s.io"
-            found = _listed(f"{group}/{version}", served) if known else None
+            found = _listed(f"{group}/{version}", served) if served or group == REVIEWS else None
     return found
 
 
 def _groups(resources: Resources) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"authorization.k8s.io": ["v1"]}
+    found: dict[str, list[str]] = {REVIEWS: ["v1"]}
     for one in resources.all():
         if one.group:
             versions = found.setdefault(one.group, [])
@@ -53,10 +72,11 @@ def _group(name: str, versions: list[str]) -> Json:
 
 
 def _listed(group_version: str, served: list[Resource]) -> Json:
-    rows: list[Json] = []
+    rows: list[Json] = [REVIEW | {"singularName": "", "verbs": ["create"]}] if not served else []
     for one in served:
+        short = [SHORT[one.plural]] if one.plural in SHORT else []
         row: Json = {"name": one.plural, "singularName": one.kind.lower(), "namespaced": one.namespaced}
-        rows.append(row | {"kind": one.kind, "verbs": VERBS})
+        rows.append(row | {"kind": one.kind, "verbs": VERBS, "shortNames": short})
         if one.status:
             rows.append(row | {"name": f"{one.plural}/status", "kind": one.kind, "verbs": ["get", "patch", "update"]})
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": rows}

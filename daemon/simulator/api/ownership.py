@@ -142,7 +142,9 @@ def _set(target: Json, path: Path, value: object) -> None:
         if not isinstance(inner, dict):
             inner = target[part] = {}
         target = inner
-    target[path[-1]] = value
+    # An empty object asks that there be one, not that what stands in it goes.
+    if value != {} or not isinstance(target.get(path[-1]), dict):
+        target[path[-1]] = value
 
 
 def _remove(target: Json, path: Path) -> None:
@@ -152,6 +154,8 @@ def _remove(target: Json, path: Path) -> None:
         if not isinstance(inner, dict):
             return
         chain.append(inner)
+    if isinstance(chain[-1].get(path[-1]), dict) and chain[-1][path[-1]]:
+        return
     chain[-1].pop(path[-1], None)
     for outer, part in zip(reversed(chain[:-1]), reversed(path[:-1]), strict=True):
         if not outer[part]:

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 Test = Callable[[Json], bool]
 
 _SET = re.compile(r"^\s*(?P<key>\S+)\s+(?P<word>in|notin)\s*\((?P<values>[^)]*)\)\s*$")
-_PAIR = re.compile(r"^\s*(?P<key>[^\s=!]+)\s*(?P<sign>==|!=|=)\s*(?P<value>\S*)\s*$")
+_PAIR = re.compile(r"^\s*(?P<key>[^\s=!]+)\s*(?P<sign>==|!=|=)\s*(?P<value>[^\s=!]*)\s*$")
 _EXISTS = re.compile(r"^\s*(?P<no>!?)\s*(?P<key>[^\s=!(),]+)\s*$")
 _COMMA = re.compile(r",(?![^(]*\))")
 

@@ -537,3 +537,164 @@ async def test_closing_ends_open_watches_at_once() -> None:
         async with cluster.serve() as url:
             response = await session.get(f"{url}{CONFIGMAPS}?watch=1")
         assert await response.content.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/", "paths"),
+        ("/version", "gitVersion"),
+        ("/api", "versions"),
+        ("/api/v1", "resources"),
+        ("/apis/apps", "versions"),
+    ],
+)
+async def test_discovery_answers(path: str, key: str) -> None:
+    async with running() as client:
+        assert (await client.get(path))[key]
+
+
+async def test_health_is_plain_text() -> None:
+    async with running() as client, client.session.get("/readyz") as response:
+        assert await response.text() == "ok"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/api/v1/namespaces/default/unicorns", 404),
+        ("PUT", CONFIGMAPS, 405),
+        ("GET", f"{CONFIGMAPS}?labelSelector=a%3D%3D%3Db", 400),
+        ("GET", f"{CONFIGMAPS}?fieldSelector=oops", 400),
+        ("GET", f"{CONFIGMAPS}?continue=nonsense", 400),
+        ("GET", f"{CONFIGMAPS}?watch=1&resourceVersion=abc", 400),
+        ("GET", f"{CONFIGMAPS}?watch=1&resourceVersion=99999999", 504),
+        ("GET", f"{CONFIGMAPS}/a/status", 404),
+        ("POST", CONFIGMAPS, 400),
+    ],
+)
+async def test_what_cannot_be_asked_is_a_status(method: str, path: str, status: int) -> None:
+    async with running() as client:
+        async with client.session.request(method, path, data=b"[]" if method == "POST" else None) as response:
+            body = await response.json()
+        assert (response.status, body["kind"], body["code"]) == (status, "Status", status)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"metadata": {"name": "a", "namespace": "other"}}, 400),
+        ({"metadata": {"name": "a", "labels": {"x": 1}}}, 400),
+        ({"metadata": {"name": "a"}, "kind": "Secret"}, 400),
+        ({"metadata": {"name": "a"}, "spec": "text"}, 422),
+        ({"metadata": {}}, 422),
+    ],
+)
+async def test_a_body_that_cannot_be_stored_is_refused(body: Json, status: int) -> None:
+    async with running() as client:
+        assert (await client.ask("POST", CONFIGMAPS, body))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("application/merge-patch+json", [], 400),
+        ("application/json-patch+json", {}, 400),
+        ("application/apply-patch+yaml", {"spec": {}}, 400),
+        ("text/plain", {}, 415),
+        ("application/merge-patch+json", {"metadata": {"name": "b"}}, 200),
+    ],
+)
+async def test_a_patch_of_the_wrong_shape_is_refused(kind: str, body: object, status: int) -> None:
+    async with running() as client:
+        await client.ask("POST", CONFIGMAPS, config("a"))
+        assert (await client.ask("PATCH", f"{CONFIGMAPS}/a", body, headers={"Content-Type": kind}))[0] == status
+
+
+async def test_broken_json_is_400() -> None:
+    async with running() as client, client.session.post(CONFIGMAPS, data=b"{") as response:
+        assert response.status == 400
+
+
+async def test_a_name_is_generated_from_its_beginning() -> None:
+    async with running() as client:
+        names = set()
+        for _ in range(3):
+            _, body = await client.ask("POST", CONFIGMAPS, {"metadata": {"generateName": "job-"}})
+            names.add(body["metadata"]["name"])
+        assert len(names) == 3
+        assert {len(name) for name in names} == {len("job-") + 5}
+
+
+async def test_a_collection_is_deleted_by_selector() -> None:
+    async with running() as client:
+        for item in (config("a", app="x"), config("b", app="y")):
+            await client.ask("POST", CONFIGMAPS, item)
+        await client.ask("DELETE", f"{CONFIGMAPS}?labelSelector=app%3Dx")
+        assert [item["metadata"]["name"] for item in (await client.get(CONFIGMAPS))["items"]] == ["b"]
+
+
+async def test_an_orphaning_delete_leaves_what_is_owned() -> None:
+    async with running() as client:
+        _, owner = await client.ask("POST", CONFIGMAPS, config("owner"))
+        owned = config("owned")
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+        owned["metadata"]["ownerReferences"] = [reference]
+        await client.ask("POST", CONFIGMAPS, owned)
+        await client.ask("DELETE", f"{CONFIGMAPS}/owner?propagationPolicy=Orphan")
+        assert [item["metadata"]["name"] for item in (await client.get(CONFIGMAPS))["items"]] == ["owned"]
+
+
+async def test_a_deleted_object_takes_no_new_finalizers() -> None:
+    async with running() as client:
+        body = kustomization("apps")
+        body["metadata"]["finalizers"] = ["one/two"]
+        await client.ask("POST", KUSTOMIZATIONS, body)
+        await client.ask("DELETE", f"{KUSTOMIZATIONS}/apps")
+        more = {"metadata": {"finalizers": ["one/two", "three/four"]}}
+        assert (await client.ask("PATCH", f"{KUSTOMIZATIONS}/apps", more, headers=MERGE))[0] == 422
+
+
+async def test_an_old_change_falls_out_of_the_window() -> None:
+    async with running() as client:
+        client.cluster.store.window = 2
+        version = (await client.get(CONFIGMAPS))["metadata"]["resourceVersion"]
+        for name in "abc":
+            await client.ask("POST", CONFIGMAPS, config(name))
+        async with client.watch(CONFIGMAPS, f"resourceVersion={version}") as stream:
+            assert (await line(stream))["type"] == "ERROR"
+
+
+async def test_a_watch_of_one_namespace_does_not_see_another() -> None:
+    async with running() as client, client.watch(CONFIGMAPS, "") as stream:
+        await client.ask("POST", "/api/v1/namespaces/kube-system/configmaps", config("other"))
+        await client.ask("POST", CONFIGMAPS, config("mine"))
+        assert (await line(stream))["object"]["metadata"]["name"] == "mine"
+
+
+@pytest.mark.looptime
+async def test_latency_is_added_to_every_answer() -> None:
+    async with running() as client:
+        client.cluster.faults.latency = 3.0
+        began = asyncio.get_running_loop().time()
+        await client.get(CONFIGMAPS)
+        assert asyncio.get_running_loop().time() - began >= 3.0
+
+
+async def test_a_told_failure_spares_other_verbs_and_a_permit_ends_a_denial() -> None:
+    async with running() as client:
+        client.cluster.faults.fail_next(1, 503, verb="create", resource="configmaps")
+        assert (await client.ask("GET", CONFIGMAPS))[0] == 200
+        assert (await client.ask("POST", CONFIGMAPS, config("a")))[0] == 503
+        client.cluster.faults.deny("*", "configmaps")
+        assert (await client.ask("GET", CONFIGMAPS))[0] == 403
+        client.cluster.faults.permit("*", "configmaps")
+        assert (await client.ask("GET", CONFIGMAPS))[0] == 200
+
+
+async def test_without_bookmarks_none_comes() -> None:
+    async with running() as client:
+        client.cluster.faults.no_bookmarks = True
+        async with client.watch(CONFIGMAPS, "allowWatchBookmarks=true&timeoutSeconds=1") as stream:
+            assert await stream.read() == b""

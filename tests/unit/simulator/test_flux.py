@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,6 +117,10 @@ def helm(lab: Lab) -> Lab:
     lab.cluster.put(parts.helm_repository("charts", "https://charts.example.com"))
     lab.cluster.outside.add_chart(Chart("web", "1.0.0", web, "1.0"))
     return lab
+
+
+def merge_spec(spec: Json, item: Json) -> None:
+    item["spec"].update(spec)
 
 
 def adopt_and_break(lab: Lab) -> None:
@@ -599,3 +604,128 @@ def test_durations_print_as_in_go(value: float, text: str) -> None:
 @pytest.mark.parametrize(("text", "value"), [("1h30m", 5400), ("45s", 45), ("500ms", 0.5), (None, 7), ("", 7)])
 def test_durations_are_read_as_go_writes_them(text: str | None, value: float) -> None:
     assert seconds(text, 7) == value
+
+
+def test_a_deleted_kustomization_takes_what_it_applied_with_it(lab: Lab) -> None:
+    lab.cluster.put(parts.kustomization("apps", "apps"))
+    lab.cluster.push("feat: a", {"apps": [parts.config_map("app", "a")]})
+    lab.live(5)
+    lab.person.delete("Kustomization", "flux-system", "apps")
+    lab.live(2)
+    assert lab.cluster.get("Kustomization", "flux-system", "apps") is None
+    assert lab.cluster.get("ConfigMap", "app", "a") is None
+
+
+@pytest.mark.parametrize("spec", [{"suspend": True}, {"prune": False}, {"deletionPolicy": "Orphan"}])
+def test_a_deleted_kustomization_can_leave_everything(lab: Lab, spec: Json) -> None:
+    lab.cluster.put(parts.kustomization("apps", "apps"))
+    lab.cluster.push("feat: a", {"apps": [parts.config_map("app", "a")]})
+    lab.live(5)
+    lab.person.change("Kustomization", "flux-system", "apps", lambda item: item["spec"].update(spec))
+    lab.live(3)
+    lab.person.delete("Kustomization", "flux-system", "apps")
+    lab.live(2)
+    assert lab.cluster.get("Kustomization", "flux-system", "apps") is None
+    assert lab.cluster.get("ConfigMap", "app", "a") is not None
+
+
+def test_a_source_without_artifact_is_waited_for(lab: Lab) -> None:
+    lab.cluster.put(parts.kustomization("apps", "apps"))
+    lab.live(2)
+    assert lab.ready("apps") == ("False", "ArtifactFailed", "Source artifact not found, retrying in 30s")
+
+
+def test_a_release_waits_for_its_dependency_and_names_it(helm: Lab) -> None:
+    release = helm_release()
+    release["spec"]["dependsOn"] = [{"name": "nobody"}]
+    helm.cluster.put(release)
+    helm.live(5)
+    ready = condition(helm.release(), "Ready")
+    assert ready is not None
+    assert ready["reason"] == "DependencyNotReady"
+    assert ready["message"].startswith("unable to get 'app/nobody' dependency: ")
+
+
+def test_a_release_in_sync_acknowledges_a_request_without_an_action(helm: Lab) -> None:
+    helm.cluster.put(helm_release())
+    helm.live(15)
+    helm.request("HelmRelease", "app", "web", "again")
+    helm.live(3)
+    assert helm.release()["status"]["lastHandledReconcileAt"] == "again"
+    assert helm.storage() == [(1, "deployed")]
+
+
+def test_new_values_upgrade_a_failed_release(helm: Lab) -> None:
+    adopt_and_break(helm)
+    helm.person.change("HelmRelease", "app", "web", lambda item: item["spec"].update(values={"image": "app:good"}))
+    helm.live(20)
+    assert helm.storage() == [(1, "superseded"), (2, "failed"), (3, "deployed")]
+    assert "failures" not in helm.release()["status"]
+
+
+def test_resuming_a_failed_release_tries_again(helm: Lab) -> None:
+    adopt_and_break(helm)
+    for spec in ({"suspend": True}, {"suspend": False}):
+        helm.person.change("HelmRelease", "app", "web", partial(merge_spec, spec))
+        helm.live(2)
+    assert helm.storage()[-1] == (3, "pending-upgrade")
+
+
+def test_a_second_helm_upgrade_from_outside_is_upgraded_over(helm: Lab) -> None:
+    helm.cluster.put(helm_release())
+    helm.live(15)
+    helm.cluster.controllers.cli.upgrade("app", "web", Chart("web", "1.0.0", web, "1.0"), {})
+    helm.request("HelmRelease", "app", "web", "look")
+    helm.live(15)
+    assert [version for version, _ in helm.storage()] == [1, 2, 3]
+    assert helm.release()["status"]["history"][0]["version"] == 3
+
+
+def test_a_target_namespace_and_release_name_decide_what_is_stored(helm: Lab) -> None:
+    release = helm_release()
+    release["spec"]["targetNamespace"] = "app"
+    helm.cluster.put(release)
+    helm.live(15)
+    assert helm.cluster.get("Secret", "app", "sh.helm.release.v1.app-web.v1") is not None
+
+
+def test_a_suspended_or_deleted_source_is_left_alone(lab: Lab) -> None:
+    lab.cluster.push("feat: a", {"apps": []})
+    lab.live(3)
+    lab.person.change("GitRepository", "flux-system", "flux-system", lambda item: item["spec"].update(suspend=True))
+    lab.live(1)
+    commit = lab.cluster.push("feat: b", {"apps": []})
+    lab.live(3)
+    source = lab.cluster.get("GitRepository", "flux-system", "flux-system")
+    assert source is not None
+    assert commit.sha not in source["status"]["artifact"]["revision"]
+    lab.person.delete("GitRepository", "flux-system", "flux-system")
+    lab.live(1)
+    assert lab.cluster.get("GitRepository", "flux-system", "flux-system") is None
+
+
+def test_a_refused_write_is_tried_again(lab: Lab) -> None:
+    lab.cluster.put(parts.kustomization("apps", "apps"))
+    lab.cluster.push("feat: a", {"apps": [parts.config_map("app", "a")]})
+    lab.live(1)
+    lab.person.delete("Kustomization", "flux-system", "apps")
+    lab.live(0.3)
+    lab.cluster.put(parts.kustomization("apps", "apps"))
+    lab.live(10)
+    assert lab.ready("apps")[0] == "True"
+
+
+def test_fewer_replicas_remove_pods(lab: Lab) -> None:
+    for count in (3, 1):
+        lab.cluster.put(parts.deployment("app", "web", "registry.example.com/app:1", replicas=count))
+        lab.live(20)
+    assert len(lab.person.all("Pod", "app")) == 1
+
+
+def test_a_removed_folder_is_a_missing_path(lab: Lab) -> None:
+    lab.cluster.put(parts.kustomization("apps", "apps"))
+    lab.cluster.push("feat: a", {"apps": []})
+    lab.live(3)
+    lab.cluster.push("chore: gone", {"apps": None})
+    lab.live(3)
+    assert lab.ready("apps")[1] == "ArtifactFailed"
