@@ -89,7 +89,8 @@ def applied(live: Json, body: Json, *, manager: str, at: str, force: bool) -> tu
     entries: list[Json] = live.get("metadata", {}).get("managedFields", [])
     mine = {path for entry in entries if _is(entry, manager, "Apply", "") for path in owned(entry)}
     others = {path for entry in entries if not _is(entry, manager, "Apply", "") for path in owned(entry)}
-    conflicts = sorted(path for path, value in wanted.items() if path in others and have.get(path) != value)
+    differing = {path for path, value in wanted.items() if value != {} and have.get(path) != value}
+    conflicts = sorted(differing & others)
     if conflicts and not force:
         return live, conflicts
     for path in mine - wanted.keys() - others:
