@@ -1,1 +1,1 @@
-"""See the modules: each says its idea and its limits."""
+"""The cluster over HTTP: the only package that imports kubernetes_asyncio. It knows nothing of Flux."""
