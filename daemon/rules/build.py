@@ -160,7 +160,7 @@ class Builder:
         named = {key: params.pop(key, "") for key in ("kind", "namespace", "name")}
         if any(named.values()) and not (named["kind"] and named["name"]):
             self.refuse("another object needs both kind and name", *path, "with")
-        for key in sorted(set(params) - (known or set(params))):
+        for key in sorted(set(params) - known) if known is not None else ():
             text = f"{shape.action} has no parameter {key!r}, it has {_words(known or ()) or 'none'}"
             self.refuse(text, *path, "with", key, key=True)
         return StepSpec(shape.action, shape.target, **named, params=params)

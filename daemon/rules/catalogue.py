@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ACTIONS: Mapping[str, frozenset[str]] = {
-    "reconcile": frozenset({"source", "force", "reset"}),
+    "reconcile": frozenset({"source"}),
     "delete-release": frozenset(),
 }
 """Each action and the parameters it understands besides kind, namespace and name."""

@@ -35,6 +35,8 @@ class _Files:
     detectors: dict[str, schema.DetectorSpec] = field(default_factory=dict)
     sources: dict[str, Document] = field(default_factory=dict)
     names: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """Names of documents that were refused: what refers to them is not wrong too."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -76,7 +78,9 @@ def _take(found: _Files, document: Document) -> None:
     match shape:
         case schema.RuleDocument():
             rule = builder.rule(shape)
-            if rule is not None:
+            if rule is None:
+                found.broken.add(name)
+            else:
                 found.rules[name], found.sources[name] = rule, document
         case schema.OverlayDocument():
             _overlay(found, builder, shape)
@@ -88,7 +92,7 @@ def _take(found: _Files, document: Document) -> None:
             found.silences[name] = builder.silence(shape)
         case schema.WindowDocument():
             found.windows[name] = builder.window(shape)
-        case schema.DetectorDocument():
+        case _:
             if name not in catalogue.DETECTORS:
                 known = ", ".join(sorted(catalogue.DETECTORS))
                 builder.refuse(f"unknown detector {name!r}, there are {known}", "metadata", "name")
@@ -115,6 +119,8 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
     try:
         return model.model_validate(data)
     except ValidationError as error:
+        metadata = data.get("metadata")
+        found.broken.add(str(metadata.get("name")) if isinstance(metadata, dict) else "")
         found.problems.extend(_told(document, each) for each in error.errors(include_url=False, include_context=False))
         return None
 
@@ -125,6 +131,8 @@ def _told(document: Document, error: ErrorDetails) -> Problem:
     match error["type"]:
         case "extra_forbidden":
             near = get_close_matches(str(path[-1]), _KNOWN_KEYS, 1)
+            if near == [path[-1]]:
+                return document.problem(f"the key {path[-1]!r} is not allowed here", path, key=True)
             text = f"unknown key {path[-1]!r}" + (f", did you mean {near[0]!r}?" if near else "")
             return document.problem(text, path, key=True)
         case "missing":
@@ -140,6 +148,8 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
     """Change a few fields of a rule that an earlier document gave."""
     name, spec = shape.metadata.name, shape.spec
     rule = found.rules.get(name)
+    if rule is None and name in found.broken:
+        return
     if rule is None:
         builder.refuse(f"no rule {name!r} stands before this overlay", "metadata", "name")
         return
@@ -156,7 +166,7 @@ def _check_references(found: _Files) -> None:
     """Note remediations whose recovery procedure no file gives."""
     for name, rule in found.rules.items():
         wanted = rule.remediation.recovery if rule.remediation else ""
-        if wanted and wanted not in found.procedures:
+        if wanted and wanted not in found.procedures and wanted not in found.broken:
             near = get_close_matches(wanted, found.procedures, 1)
             text = f"unknown procedure {wanted!r}" + (f", did you mean {near[0]!r}?" if near else "")
             found.problems.append(found.sources[name].problem(text, ("spec", "remediation", "recovery")))

@@ -1,0 +1,100 @@
+"""Rules that load but can't do what their author hoped."""
+
+import pytest
+
+from daemon.rules.catalogue import DETECTORS
+from daemon.rules.compile import compile_rules
+
+EXAMPLES = """
+  examples:
+    - {name: a, given: {reason: X}, after: 1s, expect: {state: firing}}
+    - {name: b, given: {reason: X}, after: 1s, expect: {state: none}}
+"""
+
+
+def warnings(match: str, more: str = "", examples: str = EXAMPLES) -> list[str]:
+    text = (
+        "apiVersion: fluxmedic.dev/v1\nkind: Rule\nmetadata: {name: r}\nspec:\n"
+        f"  match: {match}\n  severity: info\n  summary: x\n{more}{examples}"
+    )
+    return [str(problem) for problem in compile_rules([("r.yaml", text)]).problems]
+
+
+def test_a_good_rule_has_no_warning() -> None:
+    assert warnings("{kind: [HelmRelease, Bucket], health: Failed, reason: UpgradeFailed}") == []
+
+
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        (
+            "{kind: HelmReleases, health: Failed}",
+            "never fires for HelmReleases: it is not watched, did you mean HelmRelease?",
+        ),
+        ("{kind: Zzz, health: Failed}", "never fires for Zzz: it is not watched"),
+        (
+            "{kind: [Alert, Provider], health: Failed}",
+            "Alert and Provider have no conditions, so they never are Failed",
+        ),
+        ("{kind: Bucket, health: Current, reason: Failed}", "a reason is asked of objects that are not well"),
+        ("{kind: Bucket, health: Failed, name: Cilium}", "names in Kubernetes are lower-case, 'Cilium' is not"),
+        ("{kind: Bucket, health: Failed, namespace: Kube-*}", "names in Kubernetes are lower-case, 'Kube-*' is not"),
+    ],
+)
+def test_a_rule_that_can_never_fire_is_told_with_its_place(match: str, words: str) -> None:
+    (warning,) = warnings(match)
+    assert warning.startswith("r.yaml:1:1: r: never fires")
+    assert words in warning
+
+
+def test_f045_an_expression_that_fails_on_an_absent_field_is_told_to_use_has() -> None:
+    (warning,) = warnings("{kind: Bucket}", "  when: object.spec.path == './'\n")
+    assert 'the expression fails where a field is absent (Key not found in map : "spec"): use has()' in warning
+    assert warnings("{kind: Bucket}", "  when: object.?spec.?path.orValue('') == './'\n") == []
+
+
+def test_an_expression_that_is_always_the_same_is_told() -> None:
+    (warning,) = warnings("{kind: Bucket, health: Failed}", "  when: '1 == 2'\n")
+    assert "reads nothing of the object" in warning
+
+
+def test_a_rule_without_examples_of_both_kinds_is_told() -> None:
+    told = warnings("{kind: Bucket, health: Failed}", examples="")
+    assert [text.split(": ")[-1] for text in told] == [
+        "no example shows it firing",
+        "no example shows where it must stay quiet",
+    ]
+
+
+def test_a_rule_that_is_switched_off_is_left_alone() -> None:
+    assert warnings("{kind: Zzz, health: Failed}", "  enabled: false\n", "") == []
+
+
+def route(name: str, spec: str) -> str:
+    return f"---\napiVersion: fluxmedic.dev/v1\nkind: Route\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+
+
+def test_a_route_behind_one_that_takes_everything_is_told() -> None:
+    text = route("all", "{targets: a}") + route("late", "{targets: b}") + route("later", "{targets: b}")
+    told = [str(problem) for problem in compile_rules([("r.yaml", text)]).problems]
+    assert told == [
+        "late: never asked: 'all' stands before it and takes everything",
+        "later: never asked: 'all' stands before it and takes everything",
+    ]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "{targets: a, continue: true}",
+        "{targets: a, kinds: Bucket}",
+        "{targets: a, min_severity: warning}",
+        "{targets: a, namespaces: x}",
+    ],
+)
+def test_a_route_behind_one_that_lets_something_pass_is_not(first: str) -> None:
+    assert compile_rules([("r.yaml", route("first", first) + route("late", "{targets: b}"))]).problems == ()
+
+
+def test_detectors_are_named_in_kebab_case() -> None:
+    assert all(name == name.lower() and " " not in name for name in DETECTORS)

@@ -1,0 +1,85 @@
+"""Shapes: durations, moments, schedules, and the schema that editors read."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from daemon.rules import schema
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30s", 30.0),
+        ("5m", 300.0),
+        ("1h30m", 5400.0),
+        ("0s", 0.0),
+        ("1.5s", 1.5),
+        ("2d", 172_800.0),
+        ("1d1h1m1s", 90_061.0),
+    ],
+)
+def test_a_duration_is_seconds(text: str, seconds: float) -> None:
+    assert schema.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("value", ["30", 30, "", "s", "-5s", "5 m", "1m2h", "5ms", None, True, "1s1s"])
+def test_a_duration_without_a_unit_or_out_of_order_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="needs a unit"):
+        schema.seconds_of(value)
+
+
+def test_a_duration_of_more_than_a_month_is_a_slip() -> None:
+    assert schema.seconds_of("31d") == schema.LONGEST
+    with pytest.raises(ValueError, match="31 days"):
+        schema.seconds_of("32d")
+
+
+@pytest.mark.parametrize("text", ["17 * * * *", "*/5 0-6 1,15 * 1-5", "0 0 * * 7"])
+def test_a_schedule_has_five_fields(text: str) -> None:
+    assert TypeAdapter(schema.Cron).validate_python(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["* * * *", "60 * * * *", "* 24 * * *", "* * 32 * *", "x * * * *", "@hourly", "* * * * * *"]
+)
+def test_a_schedule_that_no_clock_reaches_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(schema.Cron).validate_python(text)
+
+
+def test_a_moment_carries_its_zone() -> None:
+    moment = TypeAdapter(schema.Moment)
+    assert moment.validate_python("2026-01-31T22:00:00+02:00") == datetime(2026, 1, 31, 20, tzinfo=UTC)
+    for value in ("2026-01-31T22:00:00", "tomorrow", 5):
+        with pytest.raises(ValidationError, match="with its zone"):
+            moment.validate_python(value)
+
+
+def test_parameters_are_written_as_yaml_writes_them_and_read_as_text() -> None:
+    step = schema.StepShape.model_validate(
+        {"action": "reconcile", "with": {"source": True, "n": 3, "f": 0.5, "s": "x"}}
+    )
+    assert step.params == {"source": "true", "n": "3", "f": "0.5", "s": "x"}
+    with pytest.raises(ValidationError):
+        schema.StepShape.model_validate({"action": "reconcile", "with": {"source": ["x"]}})
+
+
+def test_one_word_stands_for_a_list_of_one() -> None:
+    match = schema.MatchShape.model_validate({"kind": "HelmRelease", "health": "Failed", "reason": ["A", "B"]})
+    assert (match.kind, match.health, match.reason) == (["HelmRelease"], ["Failed"], ["A", "B"])
+
+
+def test_the_json_schema_forbids_unknown_keys_and_names_every_kind() -> None:
+    text = json.dumps(schema.json_schema())
+    definitions = json.loads(text)["$defs"]
+    assert all(each["additionalProperties"] is False for each in definitions.values() if each["type"] == "object")
+    kinds = {each["properties"]["kind"]["const"] for name, each in definitions.items() if name.endswith("Document")}
+    assert kinds == set(schema.BY_KIND)
+
+
+def test_the_json_schema_uses_the_words_of_the_files() -> None:
+    assert {"for", "with", "from", "continue", "keep_firing_for"} <= schema.keys()
+    assert not {"hold", "params", "seconds", "proceed"} & schema.keys()
