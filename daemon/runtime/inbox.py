@@ -1,7 +1,8 @@
 """Where signals wait for the pump: keyed and coalescing, hence bounded by the number of keys; never blocks.
 
-Objects merge by ref: the newest state stands where the oldest waited. Events are a bounded ring: hints may be lost, and
-are counted. Results and commands are never merged away.
+Objects merge by ref: the newest state stands where the oldest waited, and at most two incarnations of one name are
+kept apart, the one the World may know and the newest. Facts leave in the order they came. Events are hints in a ring
+of their own: the oldest are dropped and counted. Results and commands are never merged away.
 """
 
 import asyncio
@@ -24,6 +25,10 @@ from daemon.model.signals import (
 
 EVENTS = 5000
 """Events that may wait: 5,000 entries of 300 bytes are 1.5 MB (performance.md 3)."""
+COMMANDS = 100
+"""Commands that may wait before their senders are told to come again: people do not type faster."""
+
+AboutObject = ObjectChanged | ObjectGone
 
 
 class KeyedInbox:
@@ -31,92 +36,134 @@ class KeyedInbox:
 
     def __init__(self, events: int = EVENTS) -> None:
         """Keep at most so many events."""
-        self._waiting: OrderedDict[object, Signal] = OrderedDict()
-        self._events = 0
+        self._facts: OrderedDict[object, tuple[Signal, ...]] = OrderedDict()
+        self._events: OrderedDict[object, EventSeen] = OrderedDict()
         self._limit = events
         self._bell = asyncio.Event()
+        self._event_next = False
+        self._commands = 0
         self.merged = 0
         self.dropped = 0
         self.received = 0
 
     def __len__(self) -> int:
-        """Return how many signals wait."""
-        return len(self._waiting)
+        """Return how many keys wait."""
+        return len(self._facts) + len(self._events)
+
+    @property
+    def busy(self) -> bool:
+        """Say whether so many commands wait that their senders should come again."""
+        return self._commands >= COMMANDS
 
     def put(self, signal: Signal) -> None:
         """Take a signal; merge it with the one that waits under the same key."""
         self.received += 1
-        key = _key(signal)
-        before = self._waiting.get(key)
-        if before is None:
-            self._add(key, signal)
-        elif isinstance(before, ObjectChanged | ObjectGone) and _is_another(before, signal):
-            self._waiting[(key, "before", self.received)] = self._waiting.pop(key)
-            self._waiting[key] = signal
-        else:
-            self.merged += 1
-            self._waiting[key] = _merge(before, signal)
+        match signal:
+            case ObjectChanged() | ObjectGone():
+                self._put_object(signal)
+            case EventSeen():
+                self._put_event(signal)
+            case _:
+                self._put_other(signal)
         self._bell.set()
 
     def take(self) -> Signal | None:
-        """Return the signal that waited longest, or None."""
-        if not self._waiting:
+        """Return the signal that waited longest, facts and events by turns, or None."""
+        if self._events and (self._event_next or not self._facts):
+            self._event_next = False
+            return self._events.popitem(last=False)[1]
+        if not self._facts:
             return None
-        _, signal = self._waiting.popitem(last=False)
-        if isinstance(signal, EventSeen):
-            self._events -= 1
-        return signal
+        self._event_next = True
+        key, waiting = self._facts.popitem(last=False)
+        if len(waiting) > 1:
+            self._facts[key] = waiting[1:]
+            self._facts.move_to_end(key, last=False)
+        if isinstance(waiting[0], Command):
+            self._commands -= 1
+        return waiting[0]
 
     async def wait(self) -> None:
         """Wait until a signal is there."""
-        while not self._waiting:
+        while not len(self):
             self._bell.clear()
             await self._bell.wait()
 
-    def _add(self, key: object, signal: Signal) -> None:
-        if isinstance(signal, EventSeen):
-            if self._events >= self._limit:
-                oldest = next(each for each, item in self._waiting.items() if isinstance(item, EventSeen))
-                del self._waiting[oldest]
-                self.dropped += 1
-            else:
-                self._events += 1
-        self._waiting[key] = signal
+    def ring(self) -> None:
+        """Wake who waits for a reason of their own; `wait` goes on if no signal is there."""
+        self._bell.set()
+
+    def _put_object(self, signal: AboutObject) -> None:
+        ref = signal.new.ref if isinstance(signal, ObjectChanged) else signal.ref
+        waiting = self._facts.get(ref)
+        if waiting is None:
+            self._facts[ref] = (signal,)
+            return
+        chain = merged(waiting, signal)
+        self.merged += len(waiting) + 1 - len(chain)
+        self._facts[ref] = chain
+
+    def _put_event(self, signal: EventSeen) -> None:
+        key = (signal.ref, signal.reason, signal.message)
+        if key in self._events:
+            self.merged += 1
+        elif len(self._events) >= self._limit:
+            self._events.popitem(last=False)
+            self.dropped += 1
+        self._events[key] = signal
+
+    def _put_other(self, signal: Signal) -> None:
+        key = _key(signal)
+        before = self._facts.pop(key, None)
+        if before is not None:
+            self.merged += 1
+        elif isinstance(signal, Command):
+            self._commands += 1
+        self._facts[key] = (signal,)
+
+
+def merged(waiting: tuple[Signal, ...], after: AboutObject) -> tuple[Signal, ...]:
+    """Return one or two signals that leave the World as all of them would, the newest state last."""
+    first, last = waiting[0], waiting[-1]
+    if isinstance(after, ObjectChanged):
+        if isinstance(last, ObjectChanged) and _same(last, after):
+            initial = after.initial and last.initial
+            return (*waiting[:-1], after if initial == after.initial else replace(after, initial=initial))
+        return (first, after)
+    if isinstance(last, ObjectChanged) and not _same(last, after):
+        return (after if len(waiting) == 1 or _same(first, after) else replace(after, uid=""), last)
+    return (replace(after, uid=""),)  # whichever incarnation the World knows, there is none now
+
+
+def _same(before: Signal, after: AboutObject) -> bool:
+    """Say whether both are about one incarnation, as far as they say which."""
+    one, other = _uid(before), _uid(after)
+    return not one or not other or one == other
+
+
+def _uid(signal: Signal) -> str:
+    match signal:
+        case ObjectChanged(new=state):
+            return state.uid
+        case ObjectGone(uid=uid):
+            return uid
+        case _:
+            return ""
 
 
 def _key(signal: Signal) -> object:  # noqa: PLR0911 - one row a kind of signal
     match signal:
-        case ObjectChanged(new=state):
-            return ("object", state.ref)
-        case ObjectGone(ref=ref):
-            return ("object", ref)
-        case EventSeen():
-            return ("event", signal.ref, signal.reason, signal.message)
         case ReleaseSeen():
             return ("release", signal.cluster, signal.namespace, signal.release, signal.revision)
-        case Synced(resource=resource) | Stale(resource=resource):
-            return ("resource", resource, type(signal))
+        case Synced(resource=name) | Stale(resource=name):
+            return ("resource", name)
         case CronFired(name=name):
             return ("cron", name)
-        case Command(id=command):
-            return ("command", command)
+        case Command(id=name):
+            return ("command", name)
         case ActionFinished(request=request):
             return ("action", request.id)
         case Delivered(delivery=delivery):
             return ("delivered", delivery.key)
         case _:
             return (type(signal),)
-
-
-def _is_another(before: ObjectChanged | ObjectGone, after: Signal) -> bool:
-    """Say whether the object was deleted and created anew between two signals: both must be seen."""
-    old = before.new.uid if isinstance(before, ObjectChanged) else before.uid
-    new = after.new.uid if isinstance(after, ObjectChanged) else after.uid if isinstance(after, ObjectGone) else ""
-    return bool(old and new and old != new) or (isinstance(before, ObjectGone) and isinstance(after, ObjectChanged))
-
-
-def _merge(before: Signal, after: Signal) -> Signal:
-    """Return what stands for both: the newest; a fact of the first list stays one only if nothing followed it."""
-    if isinstance(before, ObjectChanged) and isinstance(after, ObjectChanged):
-        return replace(after, initial=before.initial and after.initial)
-    return after
