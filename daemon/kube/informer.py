@@ -1,8 +1,8 @@
 """List, then watch, resume, relist: the present objects of one kind as a stream of deltas, with an age.
 
-Between two lists it follows the watch from the version it knows; whatever goes wrong it keeps its place, and lists again
-only when the server says that the place is gone. A relist is compared with what was known, so a deletion nobody saw
-is reported. It remembers uid and version of each object, not the object.
+Between two lists it follows the watch from the version it knows; whatever goes wrong it keeps its place, and lists
+again only when the server says that the place is gone. A relist is compared with what was known, so a deletion nobody
+saw is reported. It remembers uid and version of each object, not the object.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -1,1 +1,1 @@
-"""See the modules: each says its idea and its limits."""
+"""What tells people, one file a kind of target. It knows no cluster and no rule, only an incident's snapshot."""
