@@ -1,1 +1,1 @@
-"""See the modules: each says its idea and its limits."""
+"""The one HTTP server: pages and API read the World through the View; sources offer their routes as plain values."""
