@@ -21,7 +21,7 @@ class SystemClock:
         """Wait so many seconds."""
         await asyncio.sleep(max(0.0, seconds))
 
-    async def within(self, seconds: float, work: Awaitable[None]) -> bool:
+    async def within(self, seconds: float, work: Awaitable[object]) -> bool:
         """Wait for some work at most so many seconds; say whether it was done."""
         return await _within(seconds, work)
 
@@ -50,7 +50,7 @@ class ScaledClock:
         """Wait so many scaled seconds."""
         await self._system.sleep(seconds / self.speed)
 
-    async def within(self, seconds: float, work: Awaitable[None]) -> bool:
+    async def within(self, seconds: float, work: Awaitable[object]) -> bool:
         """Wait for some work at most so many scaled seconds; say whether it was done."""
         return await _within(seconds / self.speed, work)
 
@@ -77,12 +77,12 @@ class LoopClock:
         """Wait so many seconds of the loop."""
         await asyncio.sleep(max(0.0, seconds))
 
-    async def within(self, seconds: float, work: Awaitable[None]) -> bool:
+    async def within(self, seconds: float, work: Awaitable[object]) -> bool:
         """Wait for some work at most so many seconds of the loop; say whether it was done."""
         return await _within(seconds, work)
 
 
-async def _within(seconds: float, work: Awaitable[None]) -> bool:
+async def _within(seconds: float, work: Awaitable[object]) -> bool:
     try:
         await asyncio.wait_for(work, max(0.0, seconds))
     except TimeoutError:

@@ -86,11 +86,15 @@ class KeyedInbox:
     async def wait(self) -> None:
         """Wait until a signal is there."""
         while not len(self):
-            self._bell.clear()
-            await self._bell.wait()
+            await self.rung()
+
+    async def rung(self) -> None:
+        """Wait until a signal is put, or someone rings."""
+        self._bell.clear()
+        await self._bell.wait()
 
     def ring(self) -> None:
-        """Wake who waits for a reason of their own; `wait` goes on if no signal is there."""
+        """Wake who waits, for another reason than a signal."""
         self._bell.set()
 
     def _put_object(self, signal: AboutObject) -> None:

@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from daemon.model.effects import Inspect, RunAction, Send
@@ -97,7 +98,7 @@ class Lanes:
         self._enqueue(lane, notification)
         if not lane.busy:
             lane.busy = True
-            self._tasks.spawn(f"lane {notification.target}", self._drain(notification.target, lane))
+            self._tasks.spawn(f"lane {notification.target}", partial(self._drain, notification.target, lane))
 
     def act(self, effect: RunAction) -> None:
         """Put an action into its object's lane."""
@@ -107,14 +108,14 @@ class Lanes:
             waiting.append(effect)
             return
         self._objects[ref] = deque([effect])
-        self._tasks.spawn(f"lane {ref}", self._act_all(ref))
+        self._tasks.spawn(f"lane {ref}", partial(self._act_all, ref))
 
     def inspect(self, effect: Inspect) -> None:
         """Read the pods of a workload, unless that is going on."""
         if self._inspector is None or effect.ref in self._inspecting:
             return
         self._inspecting.add(effect.ref)
-        self._tasks.spawn(f"inspect {effect.ref}", self._inspect(effect))
+        self._tasks.spawn(f"inspect {effect.ref}", partial(self._inspect, effect))
 
     def waiting(self) -> int:
         """Return how many notifications and actions wait."""
