@@ -1,6 +1,6 @@
 """A fake Slack with a memory: messages, threads, edits, metadata, faults on command, and a page that draws it.
 
-Answers the calls that fluxmedic makes, with Slack's own errors. One channel a name; no users, no search, no Socket Mode.
+Answers the calls that fluxmedic makes, with Slack's own errors. One channel a name; no users, search or Socket Mode.
 """
 
 import html

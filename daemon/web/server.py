@@ -61,7 +61,7 @@ class WebServer:
 
     @asynccontextmanager
     async def serve(self, bind: str) -> AsyncIterator[str]:
-        """Answer at address:port while the context is open; give the address. Raises ConfigError if it cannot be had."""
+        """Answer at address:port while the context is open; give the address. Raises ConfigError if it is taken."""
         host, _, port = bind.rpartition(":")
         if not port.isdecimal():
             raise ConfigError(Problem(f"http.bind must be address:port, not {bind!r}"))
