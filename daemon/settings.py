@@ -216,26 +216,6 @@ def rule_paths(settings: Settings) -> list[Path]:
     return named or [shipped_rules()]
 
 
-def read_rules(paths: list[Path]) -> list[tuple[str, str]]:
-    """Return (name, text) of every rule file, folders sorted by name. Raises ConfigError for what cannot be read."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml") and not _hidden(each))
-            files += found
-        else:
-            files.append(path)
-    texts = []
-    for path in files:
-        try:
-            texts.append((str(path), path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(Problem(f"a rule file cannot be read: {error}", file=str(path))) from error
-    if not texts:
-        raise ConfigError(Problem("no rule file is there", file=", ".join(map(str, paths))))
-    return texts
-
-
 def printed(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Return (setting, value, origin) of everything in force; addresses with their password masked."""
     rows = []
@@ -303,8 +283,3 @@ def _names(model: type[BaseModel], above: str = "") -> set[str]:
 def _problem(origins: Mapping[str, str], location: tuple[int | str, ...], words: str) -> Problem:
     key = ".".join(str(part) for part in location)
     return Problem(words, file=origins.get(key, "settings"), path=key)
-
-
-def _hidden(path: Path) -> bool:
-    """Say whether a name is one of a mounted ConfigMap's own links (..data)."""
-    return path.name.startswith(".")

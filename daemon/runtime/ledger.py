@@ -64,6 +64,8 @@ class SqlLedger:
         self._lock = lock
         self.notices = notices
         """What a person must know of how it was opened (moved aside, in memory), for readiness."""
+        self.volatile = ""
+        """Why it will not survive a restart; empty when it does."""
 
     async def commit(self, rows: Sequence[Row]) -> None:
         """Make the rows durable, all or none. Raises LedgerError."""
@@ -234,7 +236,9 @@ async def _in_memory(why: str, *, allowed: bool) -> SqlLedger:
     if not allowed:
         raise LedgerError(f"the ledger has no place to be: {why}")
     notice = f"the ledger is in memory and will not survive a restart: {why}"
-    return await _opened(make_url("sqlite+aiosqlite:///:memory:"), None, (notice,))
+    ledger = await _opened(make_url("sqlite+aiosqlite:///:memory:"), None, (notice,))
+    ledger.volatile = notice
+    return ledger
 
 
 def _engine(address: URL) -> AsyncEngine:

@@ -22,11 +22,11 @@ from daemon.simulator.server import SimulatedCluster
 Json = dict[str, Any]
 
 TITLE = "Cilium has two owners; the upgrade breaks the CNI and a dozen Kustomizations wait"
-DURATION = 300.0
+DURATION = 330.0
 """Seconds until the story is over whatever happens."""
 AGE = 400.0
 """Seconds that the cluster has lived when the story begins: enough for every level to become ready."""
-BY_HAND = 150.0
+BY_HAND = 120.0
 """Seconds after the fix was pushed at which a person follows the runbook, if nobody else has."""
 SYNC_EVERY = 5.0
 """Seconds between looks of the bootstrap's sync at whether the release is its own again."""
