@@ -5,7 +5,8 @@
 
 import re
 
-from daemon.engine.graph import blamed_refs, owners_of, workloads_of
+from daemon.engine.graph import blamed_refs, owners_of
+from daemon.engine.release import workloads_of
 from daemon.engine.world import Case, Known, World
 from daemon.flux.culprit import culprit_of
 from daemon.model.incidents import Change, Member

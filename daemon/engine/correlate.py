@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.engine.cause import cause_of, change_of, workload_line
-from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, root_of, workloads_of
+from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, root_of
 from daemon.engine.lifecycle import Trigger, move
+from daemon.engine.release import workloads_of
 from daemon.engine.timeline import amend, remind, tell, tell_once
 from daemon.engine.world import Case, World, elapsed
 from daemon.flux.culprit import culprit_of, fingerprint
@@ -311,7 +312,8 @@ def _change_root(world: World, case: Case, root: ObjectRef, why: str) -> None:
         if member.ref != root
     ]
     world.membership[root] = case.incident.id
-    amend(case, root=root, members=(Member(root, Role.ROOT, world.now, _reason(world, root)), *members))
+    members = [Member(root, Role.ROOT, world.now, _reason(world, root)), *members]
+    amend(case, root=root, members=tuple(members), summary="", next_step="", runbook="")
     case.root_well_since = None
     text = f"root {before.kind} {before.place} → {root.kind} {root.place}: {why}"
     tell(world, case, "rerooted", text, ref=root)
@@ -362,7 +364,7 @@ def _sharpen(world: World, case: Case) -> None:
         amend(case, cause=cause)
     change = change_of(world, incident.root)
     amend(case, change=change if change.failing else incident.change)
-    findings = world.firing(incident.root) or _findings(world, case)
+    findings = world.firing(incident.root) or ([] if incident.summary else _findings(world, case))
     if findings:
         best = findings[0]
         next_step = best.next_step or incident.next_step

@@ -5,13 +5,14 @@ counts when a parent's health check blames what it applied. A blocked object is 
 so the walk carries what it has seen and breaks a ring at the least ref.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from daemon.engine.health import is_lagging
+from daemon.engine.release import managers_of, workloads_of
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import Blamed, blamed, is_revision_wait
 from daemon.flux.kinds import group_for_kind
-from daemon.model.objects import Condition, Health, ObjectState
+from daemon.model.objects import Condition, Health
 from daemon.model.refs import ObjectRef
 
 BROKEN = frozenset({Health.FAILED, Health.BLOCKED})
@@ -81,6 +82,8 @@ def neighbours(world: World, ref: ObjectRef) -> set[ObjectRef]:
     known = world.known(ref)
     if known is not None and known.state.ref.kind == "HelmRelease" and known.state.source is not None:
         near.add(known.state.source)
+    for workload in workloads_of(world, known.state) if known is not None else ():
+        near |= world.parents.get(workload, set())
     return near
 
 
@@ -106,13 +109,6 @@ def blamed_refs(world: World, known: Known) -> tuple[ObjectRef, ...]:
     """Return the objects that the failing health check names, as refs of this cluster."""
     condition = known.failed if known.health is Health.FAILED else known.state.ready
     return tuple(_as_ref(world, item) for item in _blames(condition))
-
-
-def workloads_of(world: World, state: ObjectState) -> set[ObjectRef]:
-    """Return the workloads that a HelmRelease's Helm release owns, by their own annotations."""
-    if state.helm is None:
-        return set()
-    return set(world.released.get((state.helm.namespace, state.helm.release), ()))
 
 
 def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
@@ -176,21 +172,18 @@ def _checked(world: World, known: Known) -> Iterator[ObjectRef]:
     named = blamed_refs(world, known)
     if not named:
         return
-    contained = set(known.state.contains)
     for ref in named:
         other = world.known(ref)
         if other is not None and other.state.source is not None:
             if other.health is not Health.CURRENT:
                 yield ref
             continue
-        yield from _release_behind(world, ref, contained)
+        yield from _release_behind(world, ref)
 
 
-def _release_behind(world: World, workload: ObjectRef, contained: Iterable[ObjectRef]) -> Iterator[ObjectRef]:
-    for ref in sorted(contained):
-        other = world.known(ref) if ref.kind == "HelmRelease" else None
-        if other is not None and other.health in BROKEN and workload in workloads_of(world, other.state):
-            yield ref
+def _release_behind(world: World, workload: ObjectRef) -> Iterator[ObjectRef]:
+    """The broken HelmReleases of the workload's Helm release, whether or not the checking object applied them."""
+    yield from (ref for ref in managers_of(world, workload) if world.health(ref) in BROKEN)
 
 
 def _blames(condition: Condition | None) -> tuple[Blamed, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from daemon.engine.detect import Draft
-from daemon.engine.graph import workloads_of
+from daemon.engine.release import workloads_of
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.decode import parse
 from daemon.model.findings import Clause, Severity, Trace

@@ -4,16 +4,17 @@ Limit: it records and marks what became dirty; what that means is decided elsewh
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 from daemon.engine.health import latch
+from daemon.engine.release import claimed_by, managed_by, workloads_of
 from daemon.engine.world import EVENTS_KEPT, Known, World
 from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Stale, Synced
 
-RELEASE_NAME = "meta.helm.sh/release-name"
-RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
+KeyT = TypeVar("KeyT", bound=Hashable)
 OBJECTS_WITH_EVENTS = 5000
 """Objects whose events are remembered: 5,000 entries are 1.5 MB (performance.md 3)."""
 
@@ -137,7 +138,15 @@ def _moved(before: ObjectState, new: ObjectState) -> bool:
 
 
 def _edges(state: ObjectState) -> tuple[object, ...]:
-    return (state.depends_on, state.source, state.contains, state.health_checks, state.owners, _release_of(state))
+    return (
+        state.depends_on,
+        state.source,
+        state.contains,
+        state.health_checks,
+        state.owners,
+        claimed_by(state),
+        managed_by(state),
+    )
 
 
 def _spread(world: World, ref: ObjectRef) -> None:
@@ -151,6 +160,8 @@ def _spread(world: World, ref: ObjectRef) -> None:
         near.update(dependency.ref for dependency in known.state.depends_on)
         if known.state.source is not None:
             near.add(known.state.source)
+        for workload in workloads_of(world, known.state):
+            near |= world.parents.get(workload, set())
     world.mark(*sorted(near))
 
 
@@ -173,14 +184,12 @@ def _relink(world: World, before: ObjectState | None, after: ObjectState | None)
         _link(world.parents, (*state.contains, *state.health_checks), state.ref, add=add)
         for owner in state.owners:
             _link(world.owned, (owner,), state.ref, add=add)
-        release = _release_of(state)
-        if release is not None and add:
-            world.released[release].add(state.ref)
-        elif release is not None:
-            world.released[release].discard(state.ref)
+        claimed, managed = claimed_by(state), managed_by(state)
+        _link(world.released, (claimed,) if claimed else (), state.ref, add=add)
+        _link(world.managers, (managed,) if managed else (), state.ref, add=add)
 
 
-def _link(index: dict[ObjectRef, set[ObjectRef]], keys: Iterable[ObjectRef], ref: ObjectRef, *, add: bool) -> None:
+def _link(index: dict[KeyT, set[ObjectRef]], keys: Iterable[KeyT], ref: ObjectRef, *, add: bool) -> None:
     for key in keys:
         if add:
             index[key].add(ref)
@@ -188,11 +197,3 @@ def _link(index: dict[ObjectRef, set[ObjectRef]], keys: Iterable[ObjectRef], ref
             index[key].discard(ref)
             if not index[key]:
                 del index[key]
-
-
-def _release_of(state: ObjectState) -> tuple[str, str] | None:
-    """Return (namespace, release) that a workload's annotations claim, or None."""
-    if state.replicas is None:
-        return None
-    name = state.annotations.get(RELEASE_NAME)
-    return (state.annotations.get(RELEASE_NAMESPACE, state.ref.namespace), name) if name else None

@@ -6,6 +6,7 @@ The digest binds an approval to what was read: the object's uid, generation and 
 from datetime import timedelta
 
 from daemon.engine.graph import owners_of
+from daemon.engine.release import workloads_of
 from daemon.engine.world import Case, World
 from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef, derived_id
@@ -131,10 +132,15 @@ def _target(world: World, root: ObjectRef, spec: StepSpec) -> ObjectRef | None:
     if spec.name:
         found = [ref for ref in world.objects if _named(ref, spec)]
         return min(found) if found else None
-    if spec.target == "owner":
-        owners = [ref for ref in owners_of(world, root) if ref.kind == "Kustomization"]
-        return owners[0] if owners else None
-    return root
+    return _owner(world, root) if spec.target == "owner" else root
+
+
+def _owner(world: World, root: ObjectRef) -> ObjectRef | None:
+    """Return the Kustomization that applies an object; for one that Git let go, the one that checks its workloads."""
+    known = world.known(root)
+    checked = sorted(workloads_of(world, known.state)) if known is not None else []
+    near = [*owners_of(world, root), *(ref for workload in checked for ref in owners_of(world, workload))]
+    return next((ref for ref in near if ref.kind == "Kustomization"), None)
 
 
 def _named(ref: ObjectRef, spec: StepSpec) -> bool:

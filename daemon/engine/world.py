@@ -18,7 +18,7 @@ from daemon.model.objects import Condition, Health, ObjectState
 from daemon.model.refs import EffectId, Fingerprint, IncidentId, ObjectRef, Target
 from daemon.model.remedies import ActionRequest, Mode
 from daemon.model.signals import EventSeen, ReleaseSeen
-from daemon.rules.ruleset import EMPTY, RuleSet
+from daemon.rules.ruleset import EMPTY, RuleSet, specificity
 
 EVENTS_KEPT = 8
 """Events remembered for one object: enough for the evidence of an incident, bounded for a storm."""
@@ -125,6 +125,8 @@ class World:
     """Owner reference to what it owns: workloads, their replica sets, their pods."""
     released: dict[tuple[str, str], set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     """(namespace, Helm release) to the workloads whose annotations claim it."""
+    managers: dict[tuple[str, str], set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """(namespace, Helm release) to the HelmReleases that manage it: more than one, when two fight."""
     releases: dict[tuple[str, str], dict[int, ReleaseSeen]] = field(default_factory=dict)
     events: dict[ObjectRef, deque[EventSeen]] = field(default_factory=dict)
     synced: set[str] = field(default_factory=set)
@@ -192,12 +194,13 @@ class World:
             yield heapq.heappop(self.heap)[2]
 
     def firing(self, ref: ObjectRef) -> list[Finding]:
-        """Return the firing findings of an object, worst first, then by name."""
+        """Return the firing findings of an object: worst first, then the one whose rule fits best, then by name."""
         found = [self.findings[Fingerprint(test, ref)] for test in self.tests.get(ref, ())]
-        return sorted(
-            (finding for finding in found if finding.state is FindingState.FIRING),
-            key=lambda finding: (-finding.severity, finding.test),
-        )
+        return sorted((finding for finding in found if finding.state is FindingState.FIRING), key=self._rank)
+
+    def _rank(self, finding: Finding) -> tuple[int, tuple[int, int, int, str]]:
+        rule = self.rules.rule(finding.test)
+        return -finding.severity, specificity(rule) if rule is not None else (0, 0, 0, finding.test)
 
     def case_of(self, ref: ObjectRef) -> Case | None:
         """Return the open case that an object belongs to."""

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 
 from daemon.engine.step import adopt, next_deadline, step
 from daemon.engine.world import Limits, World
-from daemon.model.documents import API_VERSION, Document, incident_document, ref_document, stamp
-from daemon.model.effects import Effect, RunAction, Send
+from daemon.model.documents import API_VERSION, Document, incident_document, stamp
+from daemon.model.effects import Effect, Send
 from daemon.model.errors import ConfigError, Problem
 from daemon.model.notices import Delivery, Sent
 from daemon.model.refs import Target
 from daemon.model.signals import Delivered, Signal, Stale, Synced, Tick
 from daemon.replay.recording import read_recording
+from daemon.replay.told import Told
 from daemon.rules.ruleset import RuleSet
 
 AFTERWARDS = timedelta(minutes=10)
@@ -32,8 +33,7 @@ class Player:
         self.world = World(limits=limits)
         self.ruleset = ruleset
         self.adopted = False
-        self.notifications: list[Document] = []
-        self.actions: list[Document] = []
+        self.told = Told()
         self.signals = 0
 
     def play(self, signal: Signal) -> None:
@@ -51,32 +51,12 @@ class Player:
             self._do(step(self.world, Tick(due)), due)
 
     def _do(self, effects: tuple[Effect, ...], at: datetime) -> None:
+        self.told.take(at, effects)
         for effect in effects:
-            match effect:
-                case Send(notification=sent):
-                    self.notifications.append(
-                        {
-                            "at": stamp(sent.at),
-                            "target": sent.target,
-                            "incident": sent.incident.id,
-                            "reason": sent.reason.value,
-                        }
-                    )
-                    delivery = Delivery(sent.key, sent.target, sent.incident.id, Sent.SENT, thread=f"{sent.target}:1")
-                    self._do(step(self.world, Delivered(at, delivery)), at)
-                case RunAction(request=request):
-                    self.actions.append(
-                        {
-                            "at": stamp(at),
-                            "incident": request.incident,
-                            "action": request.action,
-                            "object": ref_document(request.ref),
-                            "mode": "auto",
-                            "verdict": "allowed",
-                        }
-                    )
-                case _:
-                    pass
+            if isinstance(effect, Send):
+                sent = effect.notification
+                delivery = Delivery(sent.key, sent.target, sent.incident.id, Sent.SENT, thread=f"{sent.target}:1")
+                self._do(step(self.world, Delivered(at, delivery)), at)
 
 
 def replay(
@@ -114,7 +94,7 @@ def _report(player: Player, begun: datetime, until: datetime, problems: list[str
         "until": stamp(until),
         "signals": player.signals,
         "incidents": [incident_document(case.incident) for case in cases],
-        "notifications": player.notifications,
-        "actions": player.actions,
+        "notifications": player.told.notifications,
+        "actions": player.told.actions,
         "problems": problems,
     }

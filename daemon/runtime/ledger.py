@@ -5,6 +5,7 @@ read-then-write transactions lose updates) or PostgreSQL. One writer, one transa
 findings and timers, which the cluster shows again. Errors of the library become LedgerError here.
 """
 
+import asyncio
 import fcntl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -62,6 +63,8 @@ class SqlLedger:
         """Write through this engine; hold the lock until closed."""
         self._engine = engine
         self._lock = lock
+        self._turn = asyncio.Lock()
+        """One transaction at a time: pump and lanes share the one connection that SQLite has."""
         self.notices = notices
         """What a person must know of how it was opened (moved aside, in memory), for readiness."""
         self.volatile = ""
@@ -70,7 +73,7 @@ class SqlLedger:
     async def commit(self, rows: Sequence[Row]) -> None:
         """Make the rows durable, all or none. Raises LedgerError."""
         try:
-            async with self._engine.begin() as connection:
+            async with self._turn, self._engine.begin() as connection:
                 for row in rows:
                     await self._write(connection, row)
         except (SQLAlchemyError, OSError) as error:
@@ -79,7 +82,7 @@ class SqlLedger:
     async def restore(self, now: datetime) -> Restored:
         """Return open and recent incidents, silences in force, and everything unfinished. Raises LedgerError."""
         try:
-            async with self._engine.connect() as connection:
+            async with self._turn, self._engine.connect() as connection:
                 return Restored(
                     at=now,
                     incidents=await self._incidents(connection, now),
@@ -94,7 +97,7 @@ class SqlLedger:
     async def mark_sending(self, key: EffectId) -> bool:
         """Note that an attempt at a notification begins; say whether one had begun before. Raises LedgerError."""
         try:
-            async with self._engine.begin() as connection:
+            async with self._turn, self._engine.begin() as connection:
                 state = await connection.scalar(select(outbox.c.state).where(outbox.c.key == key))
                 await connection.execute(update(outbox).where(outbox.c.key == key).values(state="sending"))
         except SQLAlchemyError as error:
@@ -104,7 +107,7 @@ class SqlLedger:
     async def mark_executing(self, request: EffectId) -> None:
         """Note that an action begins. Raises LedgerError when that cannot be made durable."""
         try:
-            async with self._engine.begin() as connection:
+            async with self._turn, self._engine.begin() as connection:
                 done = await connection.execute(
                     update(intents)
                     .where(intents.c.id == request, intents.c.state == "planned")
