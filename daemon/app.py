@@ -121,7 +121,7 @@ async def run(settings: Settings, parts: Parts | None = None) -> None:
     inbox = KeyedInbox()
     brain = WorldBrain(World(), parts.watcher)
     async with _ledger(settings) as ledger, _cluster(settings, parts) as cluster, aiohttp.ClientSession() as session:
-        notifiers = _notifiers(settings, session)
+        notifiers = notifiers_of(settings, session)
         brain.world.limits = _limits(settings, notifiers)
         async with Tasks("sinks", clock, _fault) as sinks:
             lanes = _lanes(sinks, inbox, ledger, clock, cluster, notifiers)
@@ -184,8 +184,8 @@ async def _cluster(settings: Settings, parts: Parts) -> AsyncIterator[KubeCluste
         yield cluster
 
 
-def _notifiers(settings: Settings, session: aiohttp.ClientSession) -> Mapping[Target, tuple[Notifier, float]]:
-    """Return the configured targets with their pace; the log, when nothing else was configured."""
+def notifiers_of(settings: Settings, session: aiohttp.ClientSession) -> Mapping[Target, tuple[Notifier, float]]:
+    """Return the configured targets, each with its pace in seconds; the log when there is none. Raises ConfigError."""
     found: dict[Target, tuple[Notifier, float]] = {}
     slack, webhook = settings.slack, settings.webhook
     token = read_secret(slack.token_file, "the Slack token")

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from daemon.app import STOP_WITHIN, Parts, run
 from daemon.kube.client import connect_dict
@@ -83,18 +84,39 @@ class Show:
         }
 
 
-Listener = Callable[[tuple[Effect, ...], View], None]
+class Audience(Protocol):
+    """Who watches: the terminal."""
+
+    def opened(self, addresses: Addresses, begun: datetime) -> None:
+        """The daemon listens and the story begins."""
+        ...
+
+    def pushed(self, at: datetime, subject: str) -> None:
+        """Somebody pushed a commit."""
+        ...
+
+    def stepped(self, effects: tuple[Effect, ...], view: View) -> None:
+        """The daemon decided something."""
+        ...
+
+    def ended(self, show: Show) -> None:
+        """The story is over, or was broken off."""
+        ...
+
+    def lingers(self, seconds: float) -> None:
+        """The pages stay up for a while."""
+        ...
 
 
 class Stage:
     """One demo from curtain to curtain."""
 
-    def __init__(self, options: Options, folder: Path, listener: Listener, opened: Callable[[Addresses], None]) -> None:
-        """Play in this folder; tell the listener of every step, and `opened` of the addresses."""
+    def __init__(self, options: Options, folder: Path, audience: Audience) -> None:
+        """Play in this folder, before this audience."""
         self._options = options
         self._folder = folder
-        self._listener = listener
-        self._opened = opened
+        self._audience = audience
+        self._key = b""
         self.clock = ScaledClock(options.speed)
         self.show = Show()
         self.cluster = SimulatedCluster(self.clock)
@@ -105,6 +127,7 @@ class Stage:
     async def play(self) -> Show:
         """Play to the end, or until stop is asked for. Raises ConfigError when a port is taken."""
         self._options.scenario.prepare(self.cluster)
+        self.cluster.on_push.append(lambda subject: self._audience.pushed(self.clock.now(), subject))
         async with self._far_sides() as (url, slack), Tasks("stage", self.clock, self._broke) as tasks:
             settings = self._settings(slack.page)
             connected = await connect_dict(CLUSTER, kubeconfig(url))
@@ -114,11 +137,13 @@ class Stage:
                 def started(address: str) -> None:
                     self.show.begun = self.clock.now()
                     self.cluster.hook(f"{address}/hook/flux", self._key, CLUSTER)
-                    self._opened(Addresses(address, slack.page))
+                    self._audience.opened(Addresses(address, slack.page), self.show.begun)
                     tasks.spawn("story", self._story)
 
                 parts = Parts(self.clock, cluster, self._watch, self.stop, started)
                 await run(settings, parts)
+        if not self.show.over:
+            self._audience.ended(self.show)
         return self.show
 
     @asynccontextmanager
@@ -149,7 +174,7 @@ class Stage:
         self.show.told.take(at, effects)
         if effects:
             self.show.incidents = tuple(reversed(view.incidents()))
-            self._listener(effects, view)
+            self._audience.stepped(effects, view)
         self._moved.set()
 
     async def _story(self) -> None:
@@ -165,7 +190,10 @@ class Stage:
             await self.clock.within(scenario.duration, self._until(self._is_over))
         await self.clock.sleep(SETTLED)
         self.show.over = True
-        await self.clock.sleep(self._options.linger * self._options.speed)
+        self._audience.ended(self.show)
+        if self._options.linger > 0:
+            self._audience.lingers(self._options.linger)
+            await self.clock.sleep(self._options.linger * self._options.speed)
         self.stop.ask("the story is over")
 
     async def _until(self, done: Callable[[], bool]) -> None:

@@ -53,7 +53,10 @@ def workload_line(state: ObjectState) -> str:
     replicas = state.replicas
     if replicas is None:
         return f"{state.ref.kind} {state.ref.place}"
-    return f"{state.ref.kind} {state.ref.place} {replicas.ready}/{replicas.desired} ready"
+    line = f"{state.ref.kind} {state.ref.place} {replicas.ready}/{replicas.desired} ready"
+    if replicas.updated < replicas.desired <= replicas.ready:
+        line += f", {replicas.updated}/{replicas.desired} of the new template"
+    return line
 
 
 def pod_trouble(world: World, workload: ObjectRef) -> str:

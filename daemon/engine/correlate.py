@@ -5,16 +5,19 @@ victims into new incidents. One object is in one open incident at most. A root t
 fails, after its time, gives its place to that member's root: the same incident, with an entry.
 """
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.engine.cause import cause_of, change_of, workload_line
 from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, root_of
 from daemon.engine.lifecycle import Trigger, move
+from daemon.engine.observe import below, forget_pods
 from daemon.engine.release import workloads_of
 from daemon.engine.timeline import amend, remind, tell, tell_once
 from daemon.engine.world import Case, World, elapsed
 from daemon.flux.culprit import culprit_of, fingerprint
+from daemon.model.effects import Inspect
 from daemon.model.findings import Finding, Severity
 from daemon.model.incidents import Incident, Member, Role, State
 from daemon.model.notices import Reason
@@ -23,6 +26,9 @@ from daemon.model.refs import IncidentId, ObjectRef, derived_id
 
 UNOBSERVED = "not-observed"
 TWO_OWNERS = "two-owners"
+COUNTS = re.compile(r"\d+/\d+")
+INSPECT_EVERY = 30.0
+"""Seconds between two looks at the pods of one workload: a list of at most 50 pods, while it is down."""
 
 
 def assign(world: World, finding: Finding) -> None:
@@ -84,6 +90,8 @@ def release_members(world: World, case: Case) -> None:
         del world.membership[ref]
     for watching in world.watchers.values():
         watching.discard(case.incident.id)
+    for ref in case.workloads:
+        forget_pods(world, ref)
     case.findings.clear()
 
 
@@ -174,7 +182,8 @@ def _attach(world: World, case: Case, finding: Finding) -> None:
     elif louder:
         case.announce_at = world.now + timedelta(seconds=world.limits.group_wait)
         world.at(case.announce_at, incident.id)
-    tell_once(world, case, "evidence", f"{finding.ref}: {finding.summary}", f"{finding.test}@{finding.ref}")
+    if world.firing(finding.ref)[:1] == [finding]:  # of several tests that say the same of one object, the best is told
+        tell_once(world, case, "evidence", f"{finding.ref}: {finding.summary}", f"{finding.test}@{finding.ref}")
     if finding.ref != incident.root:
         _join(world, case, finding.ref, None)
 
@@ -334,6 +343,21 @@ def _hold_workloads(world: World, case: Case) -> None:
                 case.workloads.add(ref)
                 world.watchers[ref].add(case.incident.id)
                 _join(world, case, ref, member.ref, Role.RELATED)
+    for ref in sorted(case.workloads):
+        _inspect(world, case, ref)
+
+
+def _inspect(world: World, case: Case, ref: ObjectRef) -> None:
+    """Ask for the pods of a workload that is down, now and then: their trouble is the cause that people need."""
+    known = world.known(ref)
+    if known is None or known.state.replicas is None or known.state.replicas.complete or not known.state.selector:
+        return
+    last = world.inspected.get(ref)
+    if last is not None and elapsed(last, world.now) < INSPECT_EVERY:
+        return
+    world.inspected[ref] = world.now
+    world.outgoing.append(Inspect(ref, tuple(sorted(known.state.selector.items())), below(world, ref)))
+    world.after(INSPECT_EVERY, case.incident.id)
 
 
 def _workload_trouble(world: World, case: Case) -> str:
@@ -357,10 +381,9 @@ def _sharpen(world: World, case: Case) -> None:
     """Keep the best known cause, what changed, and what a person should do, up to date."""
     incident = case.incident
     cause = cause_of(world, case)
-    if cause != incident.cause:
-        if not incident.cause or fingerprint(cause) != fingerprint(incident.cause):
-            tell_once(world, case, "cause", cause, fingerprint(cause), ref=incident.root)
-            remind(case, Reason.JOINED)
+    if cause and not _gist(incident.cause).startswith(_gist(cause)):  # the same is never told poorer
+        tell_once(world, case, "cause", cause, _gist(cause), ref=incident.root)
+        remind(case, Reason.JOINED)
         amend(case, cause=cause)
     change = change_of(world, incident.root)
     amend(case, change=change if change.failing else incident.change)
@@ -373,6 +396,11 @@ def _sharpen(world: World, case: Case) -> None:
     held = [member.ref for member in incident.members if member.role is not Role.RELATED]
     if trouble and not any(_is_unwell(world, ref) for ref in held):
         tell_once(world, case, "evidence", f"all of Flux is well, but {trouble}", "still down")
+
+
+def _gist(cause: str) -> str:
+    """Return a cause without what changes while it stays the same: times, ids, how many pods are ready by now."""
+    return COUNTS.sub("n/n", fingerprint(cause))
 
 
 def _findings(world: World, case: Case) -> list[Finding]:

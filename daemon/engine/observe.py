@@ -103,6 +103,19 @@ def stale(world: World, signal: Stale) -> None:
     _maybe_wake(world)
 
 
+def forget_pods(world: World, workload: ObjectRef) -> None:
+    """Forget what was read on demand below a workload: nobody tells when it goes."""
+    if world.inspected.pop(workload, None) is not None:
+        for ref in below(world, workload):
+            _forget(world, ref)
+
+
+def below(world: World, workload: ObjectRef) -> tuple[ObjectRef, ...]:
+    """Return the replica sets and pods known under a workload, sorted."""
+    children = world.owned.get(workload, set())
+    return tuple(sorted(children.union(*(world.owned.get(child, ()) for child in children))))
+
+
 def is_heard(world: World, resource: str) -> bool:
     """Say whether a resource is in sync now."""
     return resource in world.synced

@@ -124,8 +124,10 @@ def finished(world: World, signal: ActionFinished) -> None:
 
 def _instruct(world: World, case: Case) -> None:
     """Keep the exact instructions at hand: in observe mode they are all a person gets."""
+    if case.incident.instructions and not world.firing(case.incident.root):
+        return
     lines = instructions_for(world, case)
-    if lines and lines != case.incident.instructions:
+    if lines:
         amend(case, instructions=lines)
 
 

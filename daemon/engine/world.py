@@ -152,6 +152,8 @@ class World:
     rows: list[Row] = field(default_factory=list)
     outgoing: list[Effect] = field(default_factory=list)
     silences: dict[str, Silence] = field(default_factory=dict)
+    inspected: dict[ObjectRef, datetime] = field(default_factory=dict)
+    """When the pods of a workload were last asked for."""
     outbox: dict[EffectId, Notification] = field(default_factory=dict)
     running: dict[EffectId, ActionRequest] = field(default_factory=dict)
     commands: deque[str] = field(default_factory=lambda: deque(maxlen=1000))

@@ -101,6 +101,8 @@ class Inspect:
 
     ref: ObjectRef
     selector: tuple[tuple[str, str], ...]
+    known: tuple[ObjectRef, ...] = ()
+    """Pods and replica sets known from an earlier look: those that are there no more are answered by ObjectGone."""
 
 
 Effect = Commit | RunAction | Send | Inspect

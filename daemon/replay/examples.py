@@ -1,17 +1,17 @@
 """`rules test`: each rule's own examples through the real step, on virtual time.
 
 The object of an example is made from the rule's match; what it says over time stands in `given`. Limit: one object and
-no neighbours, so what needs a graph is tested by stories and recordings.
+the ones that wait for it, so what needs more of a graph is tested by stories and recordings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from daemon.engine.step import adopt, next_deadline, step
 from daemon.engine.world import Limits, World
 from daemon.flux.kinds import group_for_kind
 from daemon.model.findings import Finding, FindingState
-from daemon.model.objects import Condition, ObjectState
+from daemon.model.objects import Condition, Dependency, ObjectState
 from daemon.model.refs import Fingerprint, ObjectRef
 from daemon.model.signals import ObjectChanged, Synced, Tick
 from daemon.rules.ruleset import Example, GivenState, Rule, RuleSet
@@ -50,6 +50,8 @@ def _run(ruleset: RuleSet, rule: Rule, example: Example) -> ExampleResult:
     for index, given in enumerate(example.given):
         _advance(world, at)
         step(world, ObjectChanged(at, _state(ref, rule, example, given, index)))
+        for number in range(given.waiting):
+            step(world, ObjectChanged(at, _waiting(ref, number, index)))
         at += timedelta(seconds=given.seconds)
     _advance(world, EPOCH + timedelta(seconds=example.after))
     finding = world.findings.get(Fingerprint(rule.name, ref))
@@ -79,6 +81,20 @@ def _ref(rule: Rule, example: Example) -> ObjectRef:
     namespace = example.namespace or rule.match.namespace.replace("*", "") or "flux-system"
     name = example.object_name or rule.match.name.replace("*", "") or "example"
     return ObjectRef(CLUSTER, group_for_kind(kind), kind, namespace, name)
+
+
+def _waiting(ref: ObjectRef, number: int, index: int) -> ObjectState:
+    """Return an object of the same kind that depends on the example's and is held up by it."""
+    message = f"dependency '{ref.namespace}/{ref.name}' is not ready"
+    return ObjectState(
+        ref=replace(ref, name=f"{ref.name}-waiting-{number}"),
+        uid=f"waiting-{number}",
+        resource_version=str(index + 1),
+        generation=GENERATION,
+        observed_generation=GENERATION,
+        conditions=(Condition("Ready", "False", "DependencyNotReady", message),),
+        depends_on=(Dependency(ref),),
+    )
 
 
 def _state(ref: ObjectRef, rule: Rule, example: Example, given: GivenState, index: int) -> ObjectState:

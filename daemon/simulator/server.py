@@ -4,7 +4,7 @@ Start: `async with cluster.serve() as url`, and supervise `cluster.run()` beside
 they are written, which is what tests of a client want. All time comes from the clock that is given.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,6 +69,8 @@ class SimulatedCluster:
                 self.put(definition(resource), manager="kube-apiserver")
         self.store.listeners.append(self._defined)
         self.controllers = Controllers(self.store, self.outside)
+        self.on_push: list[Callable[[str], None]] = []
+        """Told the subject of every commit that is pushed."""
 
     async def run(self) -> None:
         """Run the controllers until cancelled; the caller supervises."""
@@ -96,6 +98,8 @@ class SimulatedCluster:
     ) -> Commit:
         """Push a commit that replaces the named folders; `announce` tells Flux at once, as a Receiver does."""
         commit = self.outside.repositories.setdefault(repository, Repository()).push(subject, changes)
+        for told in self.on_push:
+            told(subject)
         namespace, _, name = repository.partition("/")
         client = Client(self.store, "notification-controller")
         if announce and client.find("GitRepository", namespace, name):

@@ -110,7 +110,7 @@ def helm_release() -> Json:
         },
         "spec": {
             "interval": "30m",
-            "timeout": "25s",
+            "timeout": "45s",
             "chart": {"spec": {"chart": "cilium", "version": "1.18.2", "sourceRef": source}},
             "values": LOST,
         },

@@ -209,7 +209,7 @@ async def test_events_are_posted_signed_over_the_exact_body() -> None:
     story = Story("seed-cilium")
     async with receiver([]) as (url, got):
         story.cluster.hook(url, KEY, "infra")
-        await story.play(40.0)
+        await story.play(60.0)
     bodies = [orjson.loads(body) for _, body in got]
     for headers, body in got:
         assert headers["X-Signature"] == "sha256=" + hmac.new(KEY, body, hashlib.sha256).hexdigest()

@@ -1,0 +1,142 @@
+"""An incident and an explanation as text for a terminal: the same facts as the page, in reading order."""
+
+from collections.abc import Mapping, Sequence
+
+from daemon.cli.output import place
+
+MARKS = {"met": "✓", "missed": "✗", "pending": "…", "skipped": "-"}
+
+NEAR = 2
+"""A rule that got past so many clauses is about the object; one that stopped before is only shown on demand."""
+
+
+def card(incident: Mapping[str, object]) -> str:
+    """Return everything about one incident."""
+    lines = [
+        f"{_of(incident, 'state').upper()} · {_of(incident, 'severity')} · {place(incident.get('root'))}",
+        f"  {_of(incident, 'cause')}",
+        "",
+        f"Incident  {_of(incident, 'id')} in cluster {_of(incident, 'cluster')}",
+        f"Opened    {_of(incident, 'opened_at')}",
+    ]
+    if incident.get("resolved_at"):
+        lines.append(f"Resolved  {_of(incident, 'resolved_at')}")
+    if incident.get("acknowledged_by"):
+        lines.append(f"Ack       {_of(incident, 'acknowledged_by')}")
+    lines += [f"Rules     {', '.join(_texts(incident.get('rules')))}", *_change(incident.get("change"))]
+    if incident.get("runbook"):
+        lines.append(f"Runbook   {_of(incident, 'runbook')}")
+    lines += ["", "Members", *tree(_maps(incident.get("members")))]
+    if incident.get("next_step"):
+        lines += ["", "Next step", *_indented(_of(incident, "next_step"))]
+    instructions = _texts(incident.get("instructions"))
+    if instructions:
+        lines += ["", "By hand", *(line for text in instructions for line in _indented(text))]
+    plan = incident.get("remediation")
+    if isinstance(plan, Mapping):
+        lines += ["", *_plan(plan)]
+    lines += ["", "Timeline", *(_entry(entry) for entry in _maps(incident.get("timeline")))]
+    return "\n".join(lines)
+
+
+def explanation(found: Mapping[str, object], *, everything: bool = False) -> str:
+    """Return why an object is or is not in an incident; of the rules those that are about it, or all."""
+    lines = [_of(found, "answer")]
+    causes = [place(cause) for cause in _maps(found.get("causes"))]
+    if causes:
+        lines.append(f"It waits for, or is broken by: {', '.join(causes)}")
+    findings = _maps(found.get("findings"))
+    lines += [f"{_of(each, 'state')}: {_of(each, 'test')}: {_of(each, 'summary')}" for each in findings]
+    for rule in _maps(found.get("rules")):
+        clauses = _maps(rule.get("clauses"))
+        if not (everything or rule.get("held") or len(clauses) > NEAR or rule.get("error")):
+            continue
+        lines.append(f"rule {_of(rule, 'rule')}: {'holds' if rule.get('held') else 'does not hold'}")
+        for clause in clauses:
+            mark = {True: "✓", False: "✗"}.get(clause.get("held") is True, "?")
+            lines.append(f"  {mark} {_of(clause, 'name')}: wanted {_of(clause, 'wanted')}, was {_of(clause, 'seen')}")
+    return "\n".join(lines)
+
+
+def tree(members: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return members as an indented tree, the root on top; a ring or an unknown parent hangs below the root."""
+    below: dict[str, list[Mapping[str, object]]] = {}
+    names = {place(member) for member in members}
+    root = next((place(member) for member in members if member.get("role") == "root"), "")
+    for member in members:
+        parent = place(member.get("parent"))
+        if place(member) != root:
+            below.setdefault(parent if parent in names else root, []).append(member)
+    lines: list[str] = []
+    seen: set[str] = set()
+
+    def add(member: Mapping[str, object], depth: int) -> None:
+        name = place(member)
+        if name in seen:
+            return
+        seen.add(name)
+        state = "well again" if member.get("recovered_at") else _of(member, "reason") or _of(member, "role")
+        lines.append(f"  {'   ' * depth}{'└─ ' if depth else ''}{name}  {state}")
+        for child in below.get(name, []):
+            add(child, depth + 1)
+
+    for member in members:
+        if place(member) == root:
+            add(member, 0)
+    for member in members:
+        add(member, 1)
+    return lines
+
+
+def _plan(plan: Mapping[str, object]) -> list[str]:
+    head = f"Plan {_of(plan, 'plan')} by rule {_of(plan, 'rule')}: {_of(plan, 'phase')}"
+    verdict = _of(plan, "verdict")
+    lines = [f"{head}, {verdict}" if verdict else head]
+    for step in _maps(plan.get("steps")):
+        outcome = _of(step, "outcome") or "not yet"
+        lines.append(f"  {_of(step, 'action')} {place(step.get('object'))}: {outcome}. {_of(step, 'text')}")
+    milestones = _maps(plan.get("milestones"))
+    if milestones:
+        lines.append("Recovery contract")
+    for row in milestones:
+        mark = MARKS.get(_of(row, "state"), "?")
+        within = f"within {_number(row, 'within')} s{', late' if row.get('late') else ''}"
+        lines.append(f"  {mark} {_of(row, 'id'):4} {_of(row, 'text')} ({within}): {_of(row, 'seen')}")
+    return lines
+
+
+def _change(change: object) -> list[str]:
+    if not isinstance(change, Mapping) or not (change.get("failing") or change.get("last_good")):
+        return []
+    lines = [f"Revision  {_of(change, 'last_good') or '?'} → {_of(change, 'failing') or '?'}"]
+    if change.get("commit"):
+        lines.append(f"Commit    {_of(change, 'commit')}")
+    if change.get("owner"):
+        lines.append(f"Owner     {_of(change, 'owner')}")
+    return lines
+
+
+def _entry(entry: Mapping[str, object]) -> str:
+    return f"  {_of(entry, 'at')[11:19]}  {_of(entry, 'kind'):10} {_of(entry, 'text')}"
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def _of(item: Mapping[str, object], key: str) -> str:
+    value = item.get(key)
+    return "" if value is None else str(value)
+
+
+def _number(item: Mapping[str, object], key: str) -> str:
+    value = item.get(key)
+    return f"{value:g}" if isinstance(value, int | float) else "?"
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []
+
+
+def _maps(value: object) -> list[Mapping[str, object]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []

@@ -1,0 +1,163 @@
+"""Rule files: check, test, explain, list and schema. None of them needs a cluster."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.output import FINDINGS, LINT, emit, output_option, printable, say, table
+
+if TYPE_CHECKING:
+    from daemon.rules.ruleset import RuleSet
+
+PLACES = click.argument("places", nargs=-1, type=click.Path(path_type=Path))
+
+
+@click.group()
+def rules() -> None:
+    """Check, test, explain and list rule files (default: the shipped ones)."""
+
+
+@rules.command()
+@PLACES
+@click.option("--lint-fatal", is_flag=True, help="Exit 3 on warnings.")
+def check(places: tuple[Path, ...], lint_fatal: bool) -> None:
+    """Compile rule files and print every problem with its place."""
+    ruleset = load_rules(places)
+    for problem in ruleset.problems:
+        say(f"warning: {problem}")
+    say(f"{len(ruleset.rules)} rules and {len(ruleset.procedures)} procedures are well formed")
+    if ruleset.problems and lint_fatal:
+        raise SystemExit(LINT)
+
+
+@rules.command("test")
+@PLACES
+@click.option("--run", "only", default="", help="Only the rule of this name.")
+@output_option("table", "json", "yaml")
+def test_examples(places: tuple[Path, ...], only: str, output: str) -> None:
+    """Run the examples that rules carry through the real engine, on virtual time."""
+    from daemon.model.documents import API_VERSION
+    from daemon.replay.examples import run_examples
+
+    ruleset = load_rules(places)
+    if only and ruleset.rule(only) is None:
+        raise click.UsageError(f"no rule is called {only!r}")
+    results = run_examples(ruleset, only)
+    failed = [result for result in results if not result.passed]
+    if output == "table":
+        for result in failed:
+            click.echo(printable(f"{result.file}:{result.line}: {result.rule}: {result.example}: {result.detail}"))
+        say(f"{len(results) - len(failed)} examples passed, {len(failed)} failed")
+    else:
+        items = [
+            {"rule": each.rule, "example": each.example, "passed": each.passed, "detail": each.detail}
+            for each in results
+        ]
+        emit({"apiVersion": API_VERSION, "kind": "RuleTestReport", "failed": len(failed), "items": items}, output)
+    if failed:
+        raise SystemExit(FINDINGS)
+
+
+@rules.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.argument("wanted", metavar="KIND/NAME")
+@click.option("-n", "--namespace", default="flux-system", show_default=True, help="Namespace of the object.")
+@click.option("--rules", "places", multiple=True, type=click.Path(path_type=Path), help="Rule folder or file.")
+@click.option("--rule", default="", help="Only the rule of this name.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]), help="RFC 3339, UTC.")
+@output_option("table", "json", "yaml")
+def explain(
+    *,
+    recording: Path,
+    wanted: str,
+    namespace: str,
+    places: tuple[Path, ...],
+    rule: str,
+    until: datetime | None,
+    output: str,
+) -> None:
+    """Say why each rule holds, or not, for one object of a recording, clause by clause."""
+    from daemon.cli.recordings import opened, utc
+    from daemon.flux.kinds import group_for_kind
+    from daemon.model.refs import ObjectRef
+    from daemon.replay.explain import explain as explained
+
+    kind, _, name = wanted.partition("/")
+    if not name:
+        raise click.UsageError("name the object as KIND/NAME, for example Kustomization/apps")
+    kind = _kind_named(kind)
+    ref = ObjectRef("default", group_for_kind(kind), kind, namespace, name)
+    with opened(recording) as lines:
+        found = explained(lines, load_rules(places), ref, name=str(recording), rule=rule, until=utc(until))
+    if output != "table":
+        emit(found, output)
+        return
+    from daemon.cli.card import explanation
+
+    click.echo(printable(explanation(found, everything=bool(rule))))
+
+
+@rules.command("list")
+@PLACES
+@output_option()
+def list_rules(places: tuple[Path, ...], output: str) -> None:
+    """List the rules with what they are about and how far each may go."""
+    from daemon.model.documents import API_VERSION
+
+    ruleset = load_rules(places)
+    items: list[dict[str, object]] = [
+        {
+            "name": each.name,
+            "severity": each.severity.word,
+            "kinds": sorted(each.match.kinds),
+            "mode": each.remediation.mode.value if each.remediation else "observe",
+            "enabled": each.enabled,
+            "examples": len(each.examples),
+            "file": f"{each.file}:{each.line}",
+        }
+        for each in sorted(ruleset.rules, key=lambda rule: rule.name)
+    ]
+    if output in ("json", "yaml"):
+        emit({"apiVersion": API_VERSION, "kind": "RuleList", "items": items}, output)
+    elif output == "name":
+        click.echo("\n".join(str(item["name"]) for item in items))
+    else:
+        fields = ("name", "severity", "mode", "examples", *(("file",) if output == "wide" else ()), "kinds")
+        rows = [[_cell(item[field]) for field in fields] for item in items]
+        table([field.upper() for field in fields], rows)
+
+
+@rules.command()
+def schema() -> None:
+    """Print the JSON schema of rule files."""
+    from daemon.rules.schema import json_schema
+
+    emit(json_schema(), "json")
+
+
+def load_rules(places: Sequence[Path]) -> "RuleSet":
+    """Return the rules of these folders and files, or the shipped ones. Raises ConfigError with every problem."""
+    from daemon.model.errors import ConfigError, Problem
+    from daemon.rules.compile import compile_rules
+    from daemon.runtime.reload import read
+    from daemon.settings import shipped_rules
+
+    files = read(list(places) or [shipped_rules()])
+    if not files:
+        raise ConfigError(Problem("no rule file is there", file=", ".join(map(str, places))))
+    return compile_rules(files)
+
+
+def _kind_named(word: str) -> str:
+    """Return the kind that a person means by kustomization, kustomizations or Kustomization."""
+    from daemon.flux.kinds import KINDS
+
+    low = word.lower()
+    return next((each.kind for each in KINDS if low in (each.kind.lower(), each.plural)), word)
+
+
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
