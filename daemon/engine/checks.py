@@ -6,18 +6,32 @@ Probes here read only what is watched. What cannot be seen is skipped, and skipp
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 from daemon.engine.health import is_reconciling
-from daemon.engine.world import Case, World
-from daemon.flux.kinds import kind_of, resource_of
+from daemon.engine.world import Case, World, elapsed
+from daemon.flux.kinds import group_for_kind, kind_of, resource_of
 from daemon.model.objects import Health
 from daemon.model.refs import ObjectRef
 from daemon.model.remedies import Check, CheckState, Milestone, Remediation
-
-DEPLOYED = "deployed"
+from daemon.rules.ruleset import CheckSpec
 
 Seen = tuple[bool | None, str]
 """Whether a check holds (None: it cannot be seen), and what was seen."""
+WELL = frozenset({Health.CURRENT, Health.NOT_FOUND, Health.SUSPENDED})
+"""States in which a dependent is not held up any more."""
+
+
+def bind(world: World, root: ObjectRef | None, spec: CheckSpec) -> Check:
+    """Bind a check of a procedure to this cluster; one that names no object is about the root."""
+    kind, name = spec.params.get("kind", ""), spec.params.get("name", "")
+    ref = root
+    if kind or spec.probe in ("dependents", "release"):
+        ref = None
+    if kind and name and not _is_glob(name):
+        ref = ObjectRef(world.limits.cluster, group_for_kind(kind), kind, spec.params.get("namespace", ""), name)
+    text = spec.text or f"{spec.probe} {ref or spec.params.get('name') or root or ''}".strip()
+    return Check(spec.id, spec.probe, ref, text, spec.within, spec.hold, spec.optional, dict(spec.params))
 
 
 def review(world: World, case: Case, plan: Remediation, begun: datetime) -> tuple[Milestone, ...]:
@@ -40,81 +54,114 @@ def is_met(milestones: tuple[Milestone, ...]) -> bool:
     )
 
 
-def _review(world: World, case: Case, milestone: Milestone, begun: datetime) -> Milestone:
-    held, seen = _probe(world, case, milestone.check)
-    if held is None:
-        return replace(milestone, state=CheckState.SKIPPED, seen=seen)
-    deadline = deadline_of(world, milestone.check, begun)
-    if held:
-        if milestone.state is CheckState.MET:
-            return replace(milestone, seen=seen)
-        return replace(milestone, state=CheckState.MET, seen=seen, met_at=world.now, late=world.now > deadline)
-    missed = world.now >= deadline
-    return replace(milestone, state=CheckState.MISSED if missed else CheckState.PENDING, seen=seen, met_at=None)
-
-
-def _probe(world: World, case: Case, check: Check) -> Seen:
-    """Return whether a check holds (None: cannot be seen) and what was seen."""
+def probe(world: World, case: Case | None, check: Check) -> Seen:
+    """Return whether a check holds (None: it cannot be seen) and what was seen."""
+    kind = check.params.get("kind", "")
     if check.ref is not None and not _visible(world, check.ref):
         return None, f"{check.ref.kind} is not watched"
-    probe = PROBES.get(check.probe)
-    return probe(world, case, check) if probe is not None else (None, f"probe {check.probe} is not known")
+    if check.ref is None and kind and not _is_watched(world, group_for_kind(kind), kind):
+        return None, f"{kind} is not watched"
+    known = PROBES.get(check.probe)
+    return known(world, case, check) if known is not None else (None, f"probe {check.probe} is not known")
 
 
-def _absent(world: World, _case: Case, check: Check) -> Seen:
+def _review(world: World, case: Case, milestone: Milestone, begun: datetime) -> Milestone:
+    held, seen = probe(world, case, milestone.check)
+    if held is None:
+        return replace(milestone, state=CheckState.SKIPPED, seen=seen, held_since=None)
+    deadline = deadline_of(world, milestone.check, begun)
+    if not held:
+        missed = world.now >= deadline
+        state = CheckState.MISSED if missed else CheckState.PENDING
+        return replace(milestone, state=state, seen=seen, met_at=None, held_since=None)
+    if milestone.state is CheckState.MET:
+        return replace(milestone, seen=seen)
+    since = milestone.held_since or world.now
+    if elapsed(since, world.now) < milestone.check.hold:
+        return replace(milestone, state=CheckState.PENDING, seen=seen, held_since=since)
+    return replace(milestone, state=CheckState.MET, seen=seen, met_at=since, held_since=since, late=since > deadline)
+
+
+def _absent(world: World, _case: Case | None, check: Check) -> Seen:
     known = world.known(check.ref) if check.ref else None
     return known is None, f"{check.ref} {'is not there' if known is None else 'is there'}"
 
 
-def _exists(world: World, _case: Case, check: Check) -> Seen:
-    known = world.known(check.ref) if check.ref else None
-    return known is not None, f"{check.ref} {'is there' if known else 'is not there'}"
+def _exists(world: World, _case: Case | None, check: Check) -> Seen:
+    """At least so many objects of the kind, by a glob over namespace and name."""
+    wanted = int(check.params.get("at-least", "1"))
+    kind, namespace, name = (check.params.get(key, "") for key in ("kind", "namespace", "name"))
+    found = [
+        ref
+        for ref in world.objects
+        if ref.kind == kind and fnmatchcase(ref.namespace, namespace or "*") and fnmatchcase(ref.name, name or "*")
+    ]
+    return len(found) >= wanted, f"{len(found)} of at least {wanted} there"
 
 
-def _workload(world: World, _case: Case, check: Check) -> Seen:
+def _workload(world: World, _case: Case | None, check: Check) -> Seen:
     known = world.known(check.ref) if check.ref else None
     if known is None or known.state.replicas is None:
-        return False, f"{check.ref} is not there"
+        return (None if check.optional else False), f"{check.ref} is not there"
     replicas = known.state.replicas
     wanted = check.params.get("ready", "all")
     enough = replicas.complete if wanted == "all" else replicas.ready >= int(wanted)
     return enough, f"{replicas.ready}/{replicas.desired} ready, {replicas.updated} updated"
 
 
-def _condition(world: World, _case: Case, check: Check) -> Seen:
-    ref = check.ref
-    known = world.known(ref) if ref else None
+def _condition(world: World, _case: Case | None, check: Check) -> Seen:
+    """A condition has a status (and reason) at the present generation."""
+    known = world.known(check.ref) if check.ref else None
     if known is None:
-        return False, f"{ref} is not there"
-    ready = known.state.ready
-    said = f"Ready={ready.status} {ready.reason}" if ready else "no conditions"
-    return known.actual is Health.CURRENT, said
+        return (None if check.optional else False), f"{check.ref} is not there"
+    kind, status = check.params.get("type", "Ready"), check.params.get("status", "True")
+    reason = check.params.get("reason", "")
+    found = known.state.condition(kind)
+    if found is None:
+        return False, f"no condition {kind}"
+    said = f"{kind}={found.status} {found.reason}"
+    if kind == "Ready" and status == "True" and known.actual is not Health.CURRENT:
+        return False, f"{said}, but {known.actual.value}"
+    return found.status == status and reason in ("", found.reason), said
 
 
-def _dependents(world: World, case: Case, _check: Check) -> Seen:
-    refs = [member.ref for member in case.incident.dependents]
-    well = [ref for ref in refs if world.health(ref) in (Health.CURRENT, Health.NOT_FOUND, Health.SUSPENDED)]
+def _dependents(world: World, case: Case | None, _check: Check) -> Seen:
+    refs = [member.ref for member in case.incident.dependents] if case is not None else []
+    well = [ref for ref in refs if world.health(ref) in WELL]
     return len(well) == len(refs), f"{len(well)} of {len(refs)} dependents well"
 
 
-def _release(world: World, _case: Case, check: Check) -> Seen:
-    """The Helm release is in storage and its newest revision is deployed."""
+def _release(world: World, case: Case | None, check: Check) -> Seen:
+    """The Helm release is in storage and its newest revision has the wanted status."""
     namespace, name = check.params.get("namespace", ""), check.params.get("name", "")
+    if not name and case is not None:
+        known = world.known(case.incident.root)
+        helm = known.state.helm if known is not None else None
+        namespace, name = (helm.storage_namespace, helm.release) if helm is not None else ("", "")
     if not world.releases:
         return None, "Helm storage is not watched"
     kept = world.releases.get((namespace, name), {})
     if not kept:
         return False, f"Helm release {namespace}/{name} is not in storage"
     newest = kept[max(kept)]
-    return newest.status == DEPLOYED, f"{name}.v{newest.revision} {newest.status} (written by {newest.writer or '?'})"
+    wanted = check.params.get("status", "deployed")
+    return newest.status == wanted, f"{name}.v{newest.revision} {newest.status} (written by {newest.writer or '?'})"
 
 
 def _visible(world: World, ref: ObjectRef) -> bool:
-    kind = kind_of(ref.group, ref.kind)
-    return ref in world.objects or (kind is not None and resource_of(kind) in world.synced)
+    return ref in world.objects or _is_watched(world, ref.group, ref.kind)
 
 
-PROBES: dict[str, Callable[[World, Case, Check], Seen]] = {
+def _is_watched(world: World, group: str, kind: str) -> bool:
+    known = kind_of(group, kind)
+    return known is not None and resource_of(known) in world.synced
+
+
+def _is_glob(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
+
+
+PROBES: dict[str, Callable[[World, Case | None, Check], Seen]] = {
     "absent": _absent,
     "exists": _exists,
     "workload": _workload,

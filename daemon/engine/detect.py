@@ -4,7 +4,7 @@ Each is one function from (world, known) to a Draft or None, and a row of DETECT
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.engine.graph import BROKEN, cycle_through, owners_of
 from daemon.engine.health import is_lagging
@@ -47,8 +47,10 @@ class Draft:
 def detect(world: World, known: Known) -> list[Draft]:
     """Return what every detector that is switched on has to say of one object."""
     off = world.rules.detectors_off
+    louder = world.rules.detector_severity
     drafts = (detector(world, known) for name, detector in DETECTORS.items() if name not in off)
-    return [draft for draft in drafts if draft is not None]
+    found = [draft for draft in drafts if draft is not None]
+    return [replace(each, severity=louder[each.test]) if each.test in louder else each for each in found]
 
 
 def dependency_cycle(world: World, known: Known) -> Draft | None:

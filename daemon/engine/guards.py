@@ -41,6 +41,14 @@ def switched_off(world: World, _case: Case, _plan: Remediation) -> Verdict:
     return Wait("actions are paused (fluxmedic actions resume)") if world.paused else Allow()
 
 
+def frozen(world: World, case: Case, _plan: Remediation) -> Verdict:
+    """Refuse inside a change freeze of the rule files."""
+    for window in world.rules.windows:
+        if window.freeze and window.contains(world.now, case.incident.root.namespace):
+            return Wait(f"window {window.name} allows no changes now")
+    return Allow()
+
+
 def unheard(world: World, _case: Case, plan: Remediation) -> Verdict:
     """Refuse while a kind that the plan touches is not in sync: we would act on old news."""
     for step in plan.steps:
@@ -124,6 +132,7 @@ def _is_flux(group: str) -> bool:
 
 GUARDS: tuple[Callable[[World, Case, Remediation], Verdict], ...] = (
     switched_off,
+    frozen,
     unheard,
     not_the_root,
     held,

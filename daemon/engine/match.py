@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from daemon.engine.detect import Draft
+from daemon.engine.graph import owners_of
 from daemon.engine.release import workloads_of
 from daemon.engine.world import Known, World, elapsed
+from daemon.flux.culprit import culprit_of
 from daemon.flux.decode import parse
-from daemon.model.findings import Clause, Severity, Trace
+from daemon.model.findings import Clause, Trace
 from daemon.model.objects import Condition, Health, ObjectState
 from daemon.model.refs import ObjectRef
 from daemon.rules.expression import Activation, activation
@@ -34,19 +36,21 @@ def match(world: World, known: Known) -> list[Draft]:
     state = shown(known)
     shared: Activation | None = None
     drafts = []
+    values: dict[str, object] | None = None
     for rule in world.rules.for_kind(state.ref.kind):
-        if not rule.enabled or not rule.match.matches(state, known.health):
+        if not rule.match.matches(state, known.health):
             continue
+        values = values or values_of(world, known)
         if rule.when is not None:
             if world.faults[rule.name] >= FAULTS_TO_DISABLE:
                 continue
-            shared = shared or activation(values_of(world, known))
+            shared = shared or activation(values)
             answer = rule.when.evaluate(shared)
             if answer.value is None:
                 world.faults[rule.name] += 1
             if answer.value is not True:
                 continue
-        drafts.append(_draft(world, known, rule))
+        drafts.append(_draft(rule, values))
     return drafts
 
 
@@ -66,10 +70,16 @@ def trace(world: World, known: Known, rule: Rule) -> Trace:
 def values_of(world: World, known: Known) -> dict[str, object]:
     """Return what expressions and templates see of an object."""
     state = shown(known)
-    ref = state.ref
+    ref, condition = state.ref, state.ready
     return {
-        "object": parse(state.text) if state.text else {},
+        "object": lambda: parse(state.text) if state.text else {},
         "old": {},
+        "cluster": ref.cluster,
+        "culprit": culprit_of(condition.message) if condition is not None and condition.status != "True" else "",
+        "revision": state.attempted_revision or state.applied_revision or state.artifact_revision,
+        "source": _ref_values(state.source),
+        "owner": _owner(world, ref),
+        "release": _release(state),
         "event": _event(world, ref),
         "health": known.health.value,
         "failing_for": timedelta(seconds=elapsed(known.failing_since, world.now)),
@@ -83,8 +93,7 @@ def values_of(world: World, known: Known) -> dict[str, object]:
     }
 
 
-def _draft(world: World, known: Known, rule: Rule) -> Draft:
-    values = values_of(world, known)
+def _draft(rule: Rule, values: dict[str, object]) -> Draft:
     return Draft(
         rule.name,
         rule.severity,
@@ -111,6 +120,24 @@ def _event(world: World, ref: ObjectRef) -> dict[str, str]:
     return {"reason": last.reason, "message": last.message, "type": "Warning" if last.warning else "Normal"}
 
 
+def _ref_values(ref: ObjectRef | None) -> dict[str, str]:
+    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name} if ref is not None else {}
+
+
+def _owner(world: World, ref: ObjectRef) -> dict[str, str]:
+    """The object whose inventory holds this one, with the path in Git that it applies."""
+    owners = owners_of(world, ref)
+    known = world.known(owners[0]) if owners else None
+    return {**_ref_values(owners[0]), "path": known.state.path} if known is not None else {}
+
+
+def _release(state: ObjectState) -> dict[str, str]:
+    helm = state.helm
+    if helm is None:
+        return {}
+    return {"name": helm.release, "namespace": helm.namespace, "chart": helm.chart, "version": helm.version}
+
+
 def _named(world: World, ref: ObjectRef) -> dict[str, str]:
     return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "health": world.health(ref).value}
 
@@ -125,8 +152,3 @@ def _workload(world: World, state: ObjectState) -> dict[str, int]:
         "updated": sum(count.updated for count in counts),
         "available": sum(count.available for count in counts),
     }
-
-
-def worst(severities: list[Severity]) -> Severity:
-    """Return the loudest of several severities, info for none."""
-    return max(severities, default=Severity.INFO)

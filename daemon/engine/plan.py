@@ -5,13 +5,14 @@ The digest binds an approval to what was read: the object's uid, generation and 
 
 from datetime import timedelta
 
+from daemon.engine.checks import bind
 from daemon.engine.graph import owners_of
 from daemon.engine.release import workloads_of
 from daemon.engine.world import Case, World
 from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef, derived_id
-from daemon.model.remedies import Check, Milestone, Mode, Phase, Remediation, Step
-from daemon.rules.ruleset import CheckSpec, RemediationSpec, Rule, StepSpec
+from daemon.model.remedies import Milestone, Mode, Phase, Remediation, Step
+from daemon.rules.ruleset import RemediationSpec, Rule, StepSpec
 
 
 def rule_for(world: World, case: Case) -> Rule | None:
@@ -149,19 +150,4 @@ def _named(ref: ObjectRef, spec: StepSpec) -> bool:
 
 def _milestones(world: World, root: ObjectRef, spec: RemediationSpec) -> tuple[Milestone, ...]:
     procedure = world.rules.procedures.get(spec.recovery)
-    return tuple(Milestone(_check(world, root, each)) for each in procedure.checks) if procedure else ()
-
-
-def _check(world: World, root: ObjectRef, spec: CheckSpec) -> Check:
-    """Bind a check of a procedure to this cluster; one that names no object is about the root."""
-    kind = spec.params.get("kind", "")
-    name = spec.params.get("name", "")
-    ref = None
-    if kind and name:
-        namespace = spec.params.get("namespace", "")
-        known = [each for each in world.objects if (each.kind, each.namespace, each.name) == (kind, namespace, name)]
-        ref = known[0] if known else ObjectRef(world.limits.cluster, "", kind, namespace, name)
-    elif spec.probe != "dependents":
-        ref = root
-    text = spec.text or f"{spec.probe} {ref or root}"
-    return Check(spec.id, spec.probe, ref, text, spec.within, spec.hold, spec.optional, dict(spec.params))
+    return tuple(Milestone(bind(world, root, each)) for each in procedure.checks) if procedure else ()

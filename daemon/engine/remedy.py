@@ -244,6 +244,8 @@ def _verify(world: World, case: Case, plan: Remediation) -> None:
         due = begun + timedelta(seconds=milestone.check.within)
         if milestone.state is CheckState.PENDING and due > world.now:
             world.at(due, case.incident.id)
+        if milestone.state is CheckState.PENDING and milestone.held_since is not None:
+            world.at(milestone.held_since + timedelta(seconds=milestone.check.hold), case.incident.id)
     if plan.phase is not Phase.VERIFYING:
         return
     if is_met(after) and not trouble_of(world, case):

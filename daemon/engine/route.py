@@ -44,7 +44,7 @@ def announce(world: World, case: Case) -> None:
     if reason in QUIET and _too_soon(world, case):
         return
     case.pending.clear()
-    if silenced_by(world, case) is None:
+    if not _is_quiet(world, case):
         _send(world, case, reason)
 
 
@@ -76,12 +76,19 @@ def silenced_by(world: World, case: Case) -> Silence | None:
     """Return the silence that mutes an incident now, or None."""
     root = case.incident.root
     facts = {"kind": root.kind, "namespace": root.namespace, "name": root.name, "incident": case.incident.id}
-    for silence in world.silences.values():
+    for silence in (*world.silences.values(), *world.rules.silences):
         begun = silence.starts_at is None or silence.starts_at <= world.now
         matches = all(fnmatchcase(facts.get(key, ""), pattern) for key, pattern in silence.matcher)
         if begun and matches and world.now < silence.ends_at:
             return silence
     return None
+
+
+def _is_quiet(world: World, case: Case) -> bool:
+    """Say whether nobody is to be told now: a silence of a person, or a quiet stretch of the week."""
+    namespace = case.incident.root.namespace
+    in_window = any(window.quiet and window.contains(world.now, namespace) for window in world.rules.windows)
+    return in_window or silenced_by(world, case) is not None
 
 
 def _too_soon(world: World, case: Case) -> bool:
@@ -100,7 +107,7 @@ def _announce_first(world: World, case: Case) -> None:
     if not case.open or case.incident.severity is Severity.INFO or not waited:
         case.pending.clear()
         return
-    if silenced_by(world, case) is not None:
+    if _is_quiet(world, case):
         case.pending.clear()
         return
     case.announced = True

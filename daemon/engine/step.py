@@ -9,8 +9,10 @@ from typing import assert_never
 
 from daemon.engine import commands, correlate, observe, remedy, restore, route, temporal
 from daemon.engine.detect import detect
+from daemon.engine.evidence import gather
 from daemon.engine.graph import BROKEN, root_of
 from daemon.engine.match import match
+from daemon.engine.standing import standing, verify
 from daemon.engine.world import RESOLVED_KEPT, Case, World
 from daemon.model.effects import Commit, Effect, ForgetIncident, SaveDelivery, SaveIncident
 from daemon.model.notices import Delivery, Sent
@@ -59,7 +61,7 @@ def next_deadline(world: World) -> datetime | None:
     return world.heap[0][0] if world.heap else None
 
 
-def _record(world: World, signal: Signal) -> None:
+def _record(world: World, signal: Signal) -> None:  # noqa: C901, PLR0912 - one row a kind of signal
     match signal:
         case ObjectChanged():
             observe.object_changed(world, signal)
@@ -73,8 +75,10 @@ def _record(world: World, signal: Signal) -> None:
             observe.synced(world, signal)
         case Stale():
             observe.stale(world, signal)
-        case Tick() | CronFired():
+        case Tick():
             pass
+        case CronFired():
+            verify(world, signal)
         case Command():
             commands.obey(world, signal)
         case ActionFinished():
@@ -121,6 +125,7 @@ def _evaluate(world: World) -> None:
     for ref in dirty:
         known = world.known(ref)
         drafts = [*match(world, known), *detect(world, known)] if known is not None else []
+        drafts += standing(world, ref)
         if drafts or ref in world.tests:
             fired += temporal.update(world, ref, drafts)
         _touch_incidents(world, ref)
@@ -146,6 +151,7 @@ def _look(world: World) -> None:
         if case is None:
             continue
         correlate.refresh(world, case)
+        gather(world, case)
         remedy.consider(world, case)
         commands.lapse(world, case)
         route.repeat(world, case)

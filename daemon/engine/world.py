@@ -16,7 +16,7 @@ from daemon.model.incidents import Incident, State
 from daemon.model.notices import Notification, Reason, Silence
 from daemon.model.objects import Condition, Health, ObjectState
 from daemon.model.refs import EffectId, Fingerprint, IncidentId, ObjectRef, Target
-from daemon.model.remedies import ActionRequest, Mode
+from daemon.model.remedies import ActionRequest, Check, Mode
 from daemon.model.signals import EventSeen, ReleaseSeen
 from daemon.rules.ruleset import EMPTY, RuleSet, specificity
 
@@ -152,6 +152,8 @@ class World:
     rows: list[Row] = field(default_factory=list)
     outgoing: list[Effect] = field(default_factory=list)
     silences: dict[str, Silence] = field(default_factory=dict)
+    standing: dict[ObjectRef, dict[str, Check]] = field(default_factory=dict)
+    """Checks of scheduled procedures that did not hold, by object and PROCEDURE/CHECK."""
     inspected: dict[ObjectRef, datetime] = field(default_factory=dict)
     """When the pods of a workload were last asked for."""
     outbox: dict[EffectId, Notification] = field(default_factory=dict)

@@ -127,6 +127,8 @@ class Milestone:
     met_at: datetime | None = None
     late: bool = False
     """Met, but after its time."""
+    held_since: datetime | None = None
+    """Since when it holds without a break; it is met once that lasted the check's `hold`."""
 
 
 @dataclass(frozen=True, slots=True)

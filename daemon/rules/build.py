@@ -66,6 +66,10 @@ class Builder:
         )
         if not (match.health or match.reasons or spec.when):
             self.refuse("asks nothing of the object: give match.health, match.reason or when", "spec", "match")
+        for index, name_of in enumerate(spec.evidence):
+            if name_of not in catalogue.EVIDENCE:
+                known = ", ".join(sorted(catalogue.EVIDENCE))
+                self.refuse(f"unknown evidence {name_of!r}, there are: {known}", "spec", "evidence", index)
         if summary is None:
             return None
         place = self.document.place(())

@@ -27,12 +27,13 @@ PROBES: Mapping[str, Probe] = {
     "absent": Probe(_NAMED),
     "workload": Probe(_NAMED, frozenset({"ready"})),
     "condition": Probe(frozenset(), _NAMED | {"type", "status", "reason"}),
-    "dependents": Probe(frozenset(), _NAMED),
+    "dependents": Probe(frozenset()),
     "release": Probe(frozenset(), frozenset({"namespace", "name", "status"})),
     "exists": Probe(frozenset({"kind"}), frozenset({"namespace", "name", "at-least"})),
 }
 """absent: the object is not there · workload: `ready` pods (a number, or all) · condition: `type` (Ready) has `status`
-(True) at the present generation · dependents: everything that hangs below it is well · release: the Helm release's
+(True) at the present generation · dependents: every dependent of the
+incident is well · release: the Helm release's
 newest revision has `status` (deployed) · exists: `at-least` (1) objects of the kind; name is a glob."""
 
 DETECTORS = frozenset(
@@ -45,12 +46,10 @@ DETECTORS = frozenset(
         "stuck-deletion",
         "not-observed",
         "suspended-blocks",
-        "workload-down",
-        "health-check-outside",
-        "helm-tug-of-war",
-        "object-tug-of-war",
-        "left-behind",
     }
 )
+EVIDENCE = frozenset({"culprit", "events", "helm-release", "workload"})
+"""culprit: the failing condition in full · events: the root's last warnings · helm-release: Helm's storage · workload:
+what is down with it, and its pods' trouble."""
 SILENCE_KEYS = frozenset({"kind", "namespace", "name"})
 """What a silence of a file may match: facts of an incident's root."""

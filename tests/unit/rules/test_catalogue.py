@@ -6,6 +6,7 @@ import pkgutil
 import daemon.actions
 from daemon.engine.checks import PROBES
 from daemon.engine.detect import DETECTORS
+from daemon.engine.evidence import EVIDENCE
 from daemon.rules import catalogue
 
 
@@ -14,7 +15,11 @@ def test_every_probe_of_the_core_can_be_written_and_no_other() -> None:
 
 
 def test_every_detector_of_the_core_can_be_switched_off() -> None:
-    assert set(DETECTORS) <= catalogue.DETECTORS
+    assert set(DETECTORS) == catalogue.DETECTORS
+
+
+def test_every_kind_of_evidence_of_the_core_can_be_asked_for() -> None:
+    assert set(EVIDENCE) == catalogue.EVIDENCE
 
 
 def test_every_action_that_a_rule_may_name_exists() -> None:
