@@ -1,0 +1,199 @@
+"""Detectors: each finds what no condition of Flux says, and nothing else."""
+
+import pytest
+
+from daemon.engine.detect import DETECTORS
+from daemon.model.findings import Severity
+from daemon.model.signals import EventSeen, ReleaseSeen, Synced
+from tests.builders import RULES, T0, Cluster, Story, failing, helm, needs, progressing, ready, ref, waiting
+
+KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
+SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
+
+
+def heard(rules: str = RULES) -> Story:
+    return Story(rules).give(Synced(T0, KUSTOMIZATIONS), Synced(T0, SOURCES))
+
+
+def rules_of(story: Story) -> list[str]:
+    return sorted({test for case in story.cases for test in case.incident.rules})
+
+
+def finding(story: Story, test: str):
+    return next(each for each in story.world.findings.values() if each.test == test)
+
+
+def test_f027_a_ring_of_dependencies_is_one_incident_that_names_the_ring():
+    cluster = Cluster()
+    names = ("a", "b", "c")
+    states = [
+        cluster.state(
+            "Kustomization",
+            name,
+            waiting(f"apps/{names[index - 1]}"),
+            depends_on=needs(ref("Kustomization", names[index - 1])),
+        )
+        for index, name in enumerate(names)
+    ]
+    story = heard().see(*states).wait(30)
+    assert rules_of(story) == ["dependency-cycle"]
+    assert "apps/a → apps/c → apps/b → apps/a" in story.case.incident.cause
+
+
+def test_a_chain_is_no_ring():
+    cluster = Cluster()
+    story = heard().see(
+        cluster.state("Kustomization", "a", ready()),
+        cluster.state("Kustomization", "b", ready(), depends_on=needs(ref("Kustomization", "a"))),
+    )
+    assert story.wait(300).cases == []
+
+
+def test_a_dependency_that_does_not_exist_is_named():
+    state = Cluster().state("Kustomization", "b", waiting("apps/a"), depends_on=needs(ref("Kustomization", "a")))
+    story = heard().see(state).wait(30)
+    assert story.case.incident.cause == "Kustomization apps/b: depends on Kustomization apps/a, which does not exist"
+
+
+def test_a_dependency_of_a_kind_that_is_not_heard_gets_the_benefit_of_the_doubt():
+    state = Cluster().state("Kustomization", "b", waiting("apps/a"), depends_on=needs(ref("Kustomization", "a")))
+    assert Story().see(state).wait(300).cases == []
+
+
+def test_a_suspended_object_misses_nothing():
+    lost = needs(ref("Kustomization", "a"))
+    state = Cluster().state("Kustomization", "b", waiting("apps/a"), depends_on=lost, suspended=True)
+    assert heard().see(state).wait(300).cases == []
+
+
+def test_a_source_that_does_not_exist_is_named():
+    source = ref("GitRepository", "repo")
+    blocked = failing("SourceNotReady", "Source artifact not found, retrying in 30s")
+    story = heard().see(Cluster().state("Kustomization", "a", blocked, source=source)).wait(30)
+    assert "its source GitRepository apps/repo does not exist" in story.case.incident.cause
+
+
+def test_a_chart_that_is_not_made_yet_is_no_missing_source():
+    story = Story().give(Synced(T0, "helmcharts.source.toolkit.fluxcd.io"))
+    blocked = failing("SourceNotReady", "HelmChart 'apps/apps-db' is not ready")
+    story.see(Cluster().state("HelmRelease", "db", blocked, source=ref("HelmChart", "apps-db"))).wait(300)
+    assert story.cases == []
+
+
+def test_a_parent_that_waits_for_what_depends_on_it_waits_on_itself():
+    cluster = Cluster()
+    child = cluster.state("Kustomization", "child", waiting("apps/top"), depends_on=needs(ref("Kustomization", "top")))
+    middle = cluster.state("Kustomization", "leaf", waiting("apps/child"), depends_on=needs(child.ref))
+    top = cluster.state("Kustomization", "top", progressing(), contains=(child.ref, middle.ref), wait=True)
+    story = heard().see(top, child, middle).wait(60)
+    assert "waits-on-itself" in rules_of(story)
+    assert "which depends on it: neither can become Ready first" in story.case.incident.cause
+
+
+def test_a_parent_that_waits_for_its_children_is_well():
+    cluster = Cluster()
+    child = cluster.state("Kustomization", "child", ready())
+    other = cluster.state("Kustomization", "two", ready(), depends_on=needs(child.ref, child.ref))
+    top = cluster.state("Kustomization", "top", ready(), contains=(child.ref, other.ref), wait=True)
+    assert heard().see(top, child, other).wait(300).cases == []
+
+
+@pytest.mark.parametrize(
+    ("finalizers", "event", "expected"),
+    [
+        (("finalizers.fluxcd.io",), "", "its deletion does not end (finalizer finalizers.fluxcd.io)"),
+        ((), "denied by policy", "its deletion does not end: denied by policy"),
+    ],
+)
+def test_a_deletion_that_does_not_end_is_told_with_its_last_warning(finalizers, event, expected):
+    state = Cluster().state("Kustomization", "a", ready(), deleted_at=T0, finalizers=finalizers)
+    story = heard().see(state)
+    if event:
+        story.give(EventSeen(story.at, state.ref, "ReconciliationFailed", event, warning=True))
+    story.wait(100)
+    assert story.case.incident.cause == f"Kustomization apps/a: {expected}"
+
+
+def test_a_workload_that_is_being_deleted_is_not_fluxs_business():
+    assert heard().see(Cluster().state("Deployment", "web", deleted_at=T0)).wait(300).cases == []
+
+
+def test_f028_a_generation_that_nobody_looks_at_is_a_dead_controller():
+    state = Cluster().state("Kustomization", "a", ready(), generation=3, observed_generation=2)
+    story = heard().see(state).wait(120)
+    assert rules_of(story) == ["not-observed"]
+
+
+def test_two_silent_objects_of_one_controller_are_one_incident():
+    cluster = Cluster()
+    states = [cluster.state("Kustomization", name, ready(), generation=2, observed_generation=1) for name in "ab"]
+    story = heard().see(*states).wait(120)
+    assert len(story.case.incident.members) == 2
+
+
+def test_silent_objects_of_two_controllers_are_two_incidents():
+    cluster = Cluster()
+    lagging = {"generation": 2, "observed_generation": 1}
+    story = heard().see(cluster.state("Kustomization", "a", ready(), **lagging)).wait(100)
+    story.see(cluster.state("HelmRelease", "b", ready(), **lagging)).wait(100)
+    assert len(story.cases) == 2
+
+
+def test_a_suspended_object_that_others_wait_for_is_named():
+    cluster = Cluster()
+    story = heard().see(
+        cluster.state("Kustomization", "a", ready(), suspended=True),
+        cluster.state(
+            "Kustomization",
+            "b",
+            waiting("apps/a", "revision is not up to date"),
+            depends_on=needs(ref("Kustomization", "a")),
+        ),
+    )
+    story.wait(120)
+    assert rules_of(story) == ["suspended-blocks"]
+    assert "is suspended and blocks apps/b" in story.case.incident.cause
+
+
+def test_a_suspended_object_that_nobody_waits_for_is_quiet():
+    cluster = Cluster()
+    story = heard().see(
+        cluster.state("Kustomization", "a", ready(), suspended=True),
+        cluster.state("Kustomization", "b", ready(), depends_on=needs(ref("Kustomization", "a"))),
+    )
+    assert story.wait(300).cases == []
+
+
+def test_a_release_with_a_second_writer_has_two_owners():
+    cluster = Cluster()
+    release = cluster.state("HelmRelease", "db", ready(), helm=helm("db"))
+    owner = cluster.state("Kustomization", "app", ready(), contains=(release.ref,))
+    story = heard().give(
+        ReleaseSeen(T0, "default", "apps", "db", 1, "superseded", "Helm"),
+        ReleaseSeen(T0, "default", "apps", "db", 2, "deployed", "helm-controller"),
+    )
+    story.see(owner, release)
+    found = finding(story, "two-owners")
+    assert found.severity is Severity.INFO
+    assert "revision 1 was written by Helm" in found.summary
+    assert found.summary.endswith("Kustomization apps/app applies it")
+
+
+def test_a_release_that_flux_alone_writes_has_one_owner():
+    story = heard().give(ReleaseSeen(T0, "default", "apps", "db", 1, "deployed", "helm-controller"))
+    story.see(Cluster().state("HelmRelease", "db", ready(), helm=helm("db")))
+    assert story.world.findings == {}
+
+
+def test_a_rule_file_may_switch_a_detector_off_or_make_it_louder():
+    spec = "\n---\napiVersion: fluxmedic.dev/v1\nkind: Detector\nmetadata: {name: NAME}\nspec: SPEC\n"
+    off = RULES + spec.replace("NAME", "two-owners").replace("SPEC", "{enabled: false}")
+    loud = RULES + spec.replace("NAME", "two-owners").replace("SPEC", "{severity: critical}")
+    for rules, expected in ((off, []), (loud, [Severity.CRITICAL])):
+        story = Story(rules).give(ReleaseSeen(T0, "default", "apps", "db", 1, "deployed", "Helm"))
+        story.see(Cluster().state("HelmRelease", "db", ready(), helm=helm("db")))
+        assert [found.severity for found in story.world.findings.values()] == expected
+
+
+def test_every_detector_says_what_it_is_for():
+    assert all(detector.__doc__ for detector in DETECTORS.values())
