@@ -11,17 +11,19 @@ from daemon.actions.plugin import (
     REQUESTED,
     Permission,
     Plugin,
+    against,
     answer_of,
     changed,
     field,
+    patch_as_judged,
+    read,
     refused,
     token_of,
     unchanged,
     unknown,
     wait_for,
 )
-from daemon.flux.decode import decode_object
-from daemon.flux.kinds import kind_of
+from daemon.flux.kinds import HELM, KUSTOMIZE, SOURCE, kind_of
 from daemon.model.errors import ClusterError, NotFound
 from daemon.model.objects import ObjectState
 from daemon.model.ports import Clock, Cluster
@@ -31,12 +33,9 @@ from daemon.model.remedies import ActionRequest, ActionResult, Outcome
 HANDLED_WITHIN = 120.0
 """Seconds a controller may take to see a request, beside the object's own time-out: a run in flight comes first."""
 FLUX_GROUPS = (
-    ("kustomize.toolkit.fluxcd.io", ("kustomizations",)),
-    ("helm.toolkit.fluxcd.io", ("helmreleases",)),
-    (
-        "source.toolkit.fluxcd.io",
-        ("gitrepositories", "ocirepositories", "helmrepositories", "helmcharts", "buckets"),
-    ),
+    (KUSTOMIZE, ("kustomizations",)),
+    (HELM, ("helmreleases",)),
+    (SOURCE, ("gitrepositories", "ocirepositories", "helmrepositories", "helmcharts", "buckets")),
 )
 
 
@@ -51,11 +50,11 @@ class Reconcile:
     async def run(self, request: ActionRequest) -> ActionResult:
         """Annotate the source (if asked) and the object, and wait until each says that it handled our token."""
         try:
-            state = await self._read(request.ref)
+            state = await read(self._cluster, request.ref)
             if state.suspended:
                 return refused(f"{request.ref} is suspended: it would record the request and do nothing")
-            if request.expects.uid and state.uid != request.expects.uid:
-                return refused(f"{request.ref} is another object now (uid changed)")
+            if why := against(request, state):
+                return refused(why)
             evidence = []
             if request.params.get("source", "").lower() == "true":
                 evidence += await self._source_first(state, request)
@@ -85,9 +84,9 @@ class Reconcile:
         source = state.source
         while source is not None and source not in chain:
             chain.append(source)
-            source = (await self._read(source)).source
+            source = (await read(self._cluster, source)).source
         for ref in reversed(chain):
-            raw_state = await self._read(ref)
+            raw_state = await read(self._cluster, ref)
             if raw_state.suspended or _is_static(raw_state):
                 lines.append(f"{ref}: passed over ({'suspended' if raw_state.suspended else 'not reconciled by Flux'})")
                 continue
@@ -99,8 +98,7 @@ class Reconcile:
         ref = state.ref
         if request.token not in {state.requested_at, state.handled_at}:
             annotations = {REQUESTED: request.token, OWNER_ANNOTATION: request.token}
-            body = {"metadata": {"uid": state.uid, "annotations": annotations}}
-            await self._cluster.patch(ref, body, dry_run=request.dry_run)
+            await patch_as_judged(self._cluster, state, annotations, dry_run=request.dry_run)
         if request.dry_run:
             return unchanged(f"{ref} would be asked to reconcile (dry run)")
         patience = timedelta(seconds=HANDLED_WITHIN + (state.timeout or 0.0))
@@ -115,9 +113,6 @@ class Reconcile:
         handled = field(raw, "status", "lastHandledReconcileAt")
         return "" if handled == token else "its controller has not handled the request yet"
 
-    async def _read(self, ref: ObjectRef) -> ObjectState:
-        return decode_object(await self._cluster.get(ref), self._cluster.name)
-
 
 def _is_static(state: ObjectState) -> bool:
     """Say whether Flux never reconciles this object: an OCI HelmRepository, an ExternalArtifact (flux.md 5.1)."""
@@ -128,8 +123,9 @@ def _is_static(state: ObjectState) -> bool:
 
 PLUGIN = Plugin(
     name="reconcile",
-    permissions=tuple(
-        Permission(group, resource, ("get", "patch")) for group, resources in FLUX_GROUPS for resource in resources
+    permissions=(
+        *(Permission(group, resource, ("get", "patch")) for group, resources in FLUX_GROUPS for resource in resources),
+        Permission(SOURCE, "externalartifacts", ("get",)),
     ),
     build=Reconcile,
 )
