@@ -159,7 +159,7 @@ class WebServer:
                         data = orjson.dumps(incident_document(incident))
                         await response.write(b"event: incident\ndata: " + data + b"\n\n")
                 await response.write(b": here\n\n")
-                await asyncio.sleep(1)
+                await self._clock.sleep(1)
         finally:
             self._streams -= 1
 
