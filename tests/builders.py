@@ -5,6 +5,7 @@ Everything here is a real value of the model; nothing stands in for our own code
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from daemon.engine.step import adopt, next_deadline, step
 from daemon.engine.world import Case, Limits, World
@@ -57,9 +58,7 @@ class Cluster:
         self.version = 0
         self.uids: dict[ObjectRef, int] = {}
 
-    def state(
-        self, kind: str, name: str, *conditions: Condition, namespace: str = "apps", **more: object
-    ) -> ObjectState:
+    def state(self, kind: str, name: str, *conditions: Condition, namespace: str = "apps", **more: Any) -> ObjectState:
         """Return one object with these conditions; generation 1 and observed unless told otherwise."""
         self.version += 1
         where = ref(kind, name, namespace)
@@ -116,7 +115,7 @@ def helm(name: str, namespace: str = "apps") -> HelmTarget:
 class Story:
     """A World with its effects written down, played second by second."""
 
-    def __init__(self, rules: str | RuleSet = RULES, mode: Mode = Mode.OBSERVE, **limits: object) -> None:
+    def __init__(self, rules: str | RuleSet = RULES, mode: Mode = Mode.OBSERVE, **limits: Any) -> None:
         """Make an awake World with these rules and one target."""
         settings: dict[str, object] = {"mode": mode, "targets": (Target("slack"),), **limits}
         self.world = World(limits=Limits(**settings))  # type: ignore[arg-type]

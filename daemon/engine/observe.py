@@ -167,21 +167,18 @@ def _spread(world: World, ref: ObjectRef) -> None:
     near: set[ObjectRef] = set()
     for index in (world.dependents, world.consumers, world.parents):
         near |= index.get(ref, set())
-    known = world.known(ref)
-    if known is not None:
-        near.update(known.state.owners)
-        near.update(dependency.ref for dependency in known.state.depends_on)
-        if known.state.source is not None:
-            near.add(known.state.source)
-        for workload in workloads_of(world, known.state):
-            near |= world.parents.get(workload, set())
+    state = world.objects[ref].state
+    near.update(state.owners)
+    near.update(dependency.ref for dependency in state.depends_on)
+    if state.source is not None:
+        near.add(state.source)
+    for workload in workloads_of(world, state):
+        near |= world.parents.get(workload, set())
     world.mark(*sorted(near))
 
 
 def _forget(world: World, ref: ObjectRef) -> None:
-    known = world.objects.pop(ref, None)
-    if known is not None:
-        _relink(world, known.state, None)
+    _relink(world, world.objects.pop(ref).state, None)
     world.events.pop(ref, None)
 
 
@@ -206,7 +203,7 @@ def _link(index: dict[KeyT, set[ObjectRef]], keys: Iterable[KeyT], ref: ObjectRe
     for key in keys:
         if add:
             index[key].add(ref)
-        elif key in index:
-            index[key].discard(ref)
-            if not index[key]:
-                del index[key]
+            continue
+        index[key].discard(ref)
+        if not index[key]:
+            del index[key]

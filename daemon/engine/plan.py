@@ -26,10 +26,8 @@ def rule_for(world: World, case: Case) -> Rule | None:
 
 def plan_for(world: World, case: Case, rule: Rule, mode: Mode) -> Remediation | None:
     """Return the plan of a rule for this incident, or None when a step has no object to act on."""
-    spec = rule.remediation
-    root = world.known(case.incident.root)
-    if spec is None or root is None:
-        return None
+    spec, root = rule.remediation, world.objects[case.incident.root]
+    assert spec is not None  # noqa: S101 - rule_for gives no other
     steps = [_step(world, case.incident.root, each) for each in spec.steps]
     if any(step is None for step in steps):
         return None

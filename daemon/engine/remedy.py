@@ -69,6 +69,9 @@ def approve(world: World, case: Case, command: Command) -> None:
     if plan is None or plan.phase is not Phase.PROPOSED:
         tell(world, case, "command", "approval refused: there is no plan that waits for one", actor=actor)
         return
+    if case.incident.state not in (State.OPEN, State.ACKNOWLEDGED):
+        tell(world, case, "command", f"approval refused: the incident is {case.incident.state.value}", actor=actor)
+        return
     if command.digest and command.digest != plan.digest:
         tell(world, case, "command", "approval refused: the plan changed since it was read", actor=actor)
         return
@@ -157,7 +160,7 @@ def _begin(world: World, case: Case, last: Remediation | None) -> None:
         case Wait(reason=reason, until=until):
             tell_once(world, case, "action", f"waits: {reason}")
             world.at(until or world.now + timedelta(seconds=RETRY_GUARDS), case.incident.id)
-        case Allow():
+        case _:
             _propose(world, case, plan)
 
 
@@ -171,8 +174,7 @@ def _propose(world: World, case: Case, plan: Remediation) -> None:
     for step in plan.steps:
         tell(world, case, "action", f"would {step.text}", ref=step.ref)
     remind(case, Reason.PROPOSED)
-    if plan.expires_at is not None:
-        world.at(plan.expires_at, case.incident.id)
+    world.at(plan.expires_at or world.now, case.incident.id)
 
 
 def _await_approval(world: World, case: Case, plan: Remediation) -> None:
@@ -186,8 +188,7 @@ def _await_approval(world: World, case: Case, plan: Remediation) -> None:
 
 
 def _start(world: World, case: Case, plan: Remediation) -> None:
-    if case.incident.state in (State.OPEN, State.ACKNOWLEDGED):
-        move(world, case, Trigger.REMEDIATE)
+    move(world, case, Trigger.REMEDIATE)
     case.attempts = plan.attempt
     amend(case, remediation=replace(plan, phase=Phase.RUNNING, started_at=world.now))
     remind(case, Reason.STARTED)
@@ -239,7 +240,7 @@ def _verify(world: World, case: Case, plan: Remediation) -> None:
     if after != before:
         plan = replace(plan, milestones=after)
         amend(case, remediation=plan)
-        _tell_milestones(world, case, before, begun)
+        _tell_milestones(world, case, plan, before, begun)
     for milestone in after:
         due = begun + timedelta(seconds=milestone.check.within)
         if milestone.state is CheckState.PENDING and due > world.now:
@@ -266,10 +267,9 @@ def effect_began(plan: Remediation) -> datetime | None:
     return min(done) if done else None
 
 
-def _tell_milestones(world: World, case: Case, before: tuple[Milestone, ...], begun: datetime) -> None:
-    plan = case.incident.remediation
-    if plan is None:
-        return
+def _tell_milestones(
+    world: World, case: Case, plan: Remediation, before: tuple[Milestone, ...], begun: datetime
+) -> None:
     passed = (world.now - begun).total_seconds()
     for old, new in zip(before, plan.milestones, strict=True):
         if old == new or new.state is CheckState.PENDING:

@@ -94,12 +94,11 @@ def _record(world: World, signal: Signal) -> None:  # noqa: C901, PLR0912 - one 
 def _settle(world: World) -> tuple[Effect, ...]:
     for what in list(world.due()):
         _wake(world, what)
-    if world.awake:
-        for _ in range(ROUNDS):
-            if not world.dirty and not world.touched:
-                break
-            _evaluate(world)
-            _look(world)
+    rounds = ROUNDS if world.awake else 0
+    while rounds and (world.dirty or world.touched):
+        rounds -= 1
+        _evaluate(world)
+        _look(world)
     return _flush(world)
 
 

@@ -34,22 +34,18 @@ def wake(world: World, fingerprint: Fingerprint) -> Finding | None:
     hold, keep = world.holds[fingerprint]
     if finding.state is FindingState.PENDING and world.now >= finding.since + timedelta(seconds=hold):
         return _fire(world, finding)
-    if finding.state is FindingState.RESOLVED and finding.fired_at is not None:
-        ended = finding.since + timedelta(seconds=keep)
-        if world.now >= ended:
-            drop(world, fingerprint)
+    if finding.state is FindingState.RESOLVED and world.now >= finding.since + timedelta(seconds=keep):
+        drop(world, fingerprint)
     return None
 
 
 def drop(world: World, fingerprint: Fingerprint) -> None:
     """Forget a finding at once, and let its incident look again."""
-    world.findings.pop(fingerprint, None)
-    world.holds.pop(fingerprint, None)
-    tests = world.tests.get(fingerprint.ref)
-    if tests is not None:
-        tests.discard(fingerprint.test)
-        if not tests:
-            del world.tests[fingerprint.ref]
+    del world.findings[fingerprint], world.holds[fingerprint]
+    tests = world.tests[fingerprint.ref]
+    tests.discard(fingerprint.test)
+    if not tests:
+        del world.tests[fingerprint.ref]
     incident = world.membership.get(fingerprint.ref)
     if incident is not None:
         world.touch(incident)

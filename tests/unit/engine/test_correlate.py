@@ -1,9 +1,13 @@
 """One cause, one incident: who is in it, who becomes its root, and when it is over."""
 
+from daemon.engine.correlate import trouble_of
 from daemon.model.incidents import Role, State
 from daemon.model.objects import Condition
 from daemon.model.remedies import Mode
+from daemon.model.signals import ReleaseSeen
 from tests.builders import (
+    RULES,
+    T0,
     Cluster,
     Story,
     failing,
@@ -232,3 +236,91 @@ def test_f031_a_dependent_of_two_roots_ends_when_it_is_well_itself():
     assert any(case.incident.state is State.OPEN for case in story.cases)
     story.see(cluster.state("Kustomization", "b", ready(), depends_on=both)).wait(31)
     assert all(case.incident.state is State.RESOLVED for case in story.cases)
+
+
+def test_an_incident_that_gets_worse_says_so():
+    loud = RULES.replace("name: failed", "name: loud").replace("health: Failed", "health: Failed, reason: Terrible")
+    mild = RULES.replace("severity: critical", "severity: warning")
+    cluster = Cluster()
+    story = Story(mild + "\n---\n" + loud).see(cluster.state("Kustomization", "a", failing())).wait(16)
+    story.see(cluster.state("Kustomization", "a", failing("Terrible"))).wait(6)
+    assert story.reasons == ["opened", "escalated"]
+
+
+def test_an_incident_that_was_never_told_reopens_in_silence():
+    cluster = Cluster()
+    story = Story(resolve_after=0.0).see(cluster.state("Kustomization", "a", failing())).wait(6)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(1)
+    story.see(cluster.state("Kustomization", "a", failing())).wait(6)
+    assert story.case.incident.state is State.OPEN
+    assert story.reasons == []
+
+
+def test_a_member_that_fails_again_under_an_open_root_is_not_recovered_any_more():
+    cluster = Cluster()
+    needed = needs(ref("Kustomization", "a"))
+    story = Story().see(*chain(cluster)).wait(6)
+    story.see(cluster.state("Kustomization", "b", ready(), depends_on=needed)).wait(1)
+    story.see(cluster.state("Kustomization", "b", waiting("apps/a"), depends_on=needed)).wait(1)
+    member = next(each for each in story.case.incident.members if each.ref.name == "b")
+    assert member.recovered_at is None
+
+
+def test_members_of_a_swallowed_incident_that_are_gone_are_still_listed():
+    cluster = Cluster()
+    needed = needs(ref("Kustomization", "a"))
+    story = Story().see(cluster.state("Kustomization", "a", failing())).wait(6)
+    story.see(cluster.state("Kustomization", "b", failing(), depends_on=needed))
+    child = needs(ref("Kustomization", "b"))
+    story.see(cluster.state("Kustomization", "c", waiting("apps/b"), depends_on=child)).wait(6)
+    assert len(story.cases) == 2
+    story.lose(ref("Kustomization", "c"))
+    story.see(cluster.state("Kustomization", "b", waiting("apps/a"), depends_on=needed)).wait(6)
+    kept = story.cases[0].incident
+    assert next(member.reason for member in kept.members if member.ref.name == "c") == "NotFound"
+
+
+def test_two_incidents_that_share_an_object_say_so_once():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "a", failing())).wait(6)
+    story.see(cluster.state("Kustomization", "z", failing())).wait(6)
+    both = needs(ref("Kustomization", "a"), ref("Kustomization", "z"))
+    for number in range(3):
+        story.see(cluster.state("Kustomization", "m", waiting("apps/a", f"is not ready {number}"), depends_on=both))
+        story.see(cluster.state("Kustomization", "a", failing(message=f"try {number}")))
+        story.see(cluster.state("Kustomization", "z", failing(message=f"try {number}"))).wait(6)
+    assert [len(case.incident.related) for case in story.cases] == [1, 1]
+
+
+def test_what_still_waits_for_something_at_work_gets_no_new_root():
+    cluster = Cluster()
+    needed = needs(ref("Kustomization", "a"))
+    child = cluster.state("Kustomization", "child", progressing(), source=ref("GitRepository", "repo"))
+    story = Story().see(cluster.state("Kustomization", "a", failing()), child).wait(6)
+    story.see(cluster.state("Kustomization", "top", waiting("apps/a"), depends_on=needed)).wait(1)
+    story.see(cluster.state("Kustomization", "a", ready()))
+    blamed = unhealthy("Kustomization/apps/child")
+    story.see(cluster.state("Kustomization", "top", blamed, depends_on=needed)).wait(600)
+    assert story.case.incident.root == ref("Kustomization", "a")
+
+
+def test_a_workload_that_vanished_holds_nothing_while_another_is_down():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("Deployment", "a", replicas=pods(0, 1)), cluster.state("Deployment", "b", replicas=pods(0, 1))
+    )
+    story.see(cluster.state("Kustomization", "k", unhealthy("Deployment/apps/a", "Deployment/apps/b"))).wait(6)
+    story.lose(ref("Deployment", "a")).see(cluster.state("Kustomization", "k", ready())).wait(60)
+    assert story.case.incident.state is State.OPEN
+    story.see(cluster.state("Deployment", "b", replicas=pods(1, 1))).wait(60)
+    assert story.case.incident.state is State.RESOLVED
+
+
+def test_a_workload_that_two_owners_fought_over_and_lost_keeps_its_incident_open():
+    cluster = Cluster()
+    story = Story().give(ReleaseSeen(T0, "default", "apps", "db", 1, "deployed", "Helm"))
+    workload = cluster.state("DaemonSet", "cni", annotations=CLAIM, replicas=pods(0, 3))
+    story.see(workload, cluster.state("HelmRelease", "db", failing("UpgradeFailed"), helm=helm("db"))).wait(6)
+    story.lose(workload.ref, ref("HelmRelease", "db")).wait(600)
+    assert story.case.incident.state is State.OPEN
+    assert trouble_of(story.world, story.case) == "DaemonSet apps/cni failed with this incident and is gone"

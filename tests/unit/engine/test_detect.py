@@ -1,5 +1,7 @@
 """Detectors: each finds what no condition of Flux says, and nothing else."""
 
+from typing import Any
+
 import pytest
 
 from daemon.engine.detect import DETECTORS
@@ -133,7 +135,7 @@ def test_two_silent_objects_of_one_controller_are_one_incident():
 
 def test_silent_objects_of_two_controllers_are_two_incidents():
     cluster = Cluster()
-    lagging = {"generation": 2, "observed_generation": 1}
+    lagging: dict[str, Any] = {"generation": 2, "observed_generation": 1}
     story = heard().see(cluster.state("Kustomization", "a", ready(), **lagging)).wait(100)
     story.see(cluster.state("HelmRelease", "b", ready(), **lagging)).wait(100)
     assert len(story.cases) == 2
@@ -197,3 +199,8 @@ def test_a_rule_file_may_switch_a_detector_off_or_make_it_louder():
 
 def test_every_detector_says_what_it_is_for():
     assert all(detector.__doc__ for detector in DETECTORS.values())
+
+
+def test_an_object_that_says_itself_that_it_fails_is_looked_at():
+    state = Cluster().state("Kustomization", "a", failing(), generation=3, observed_generation=2)
+    assert "not-observed" not in rules_of(heard().see(state).wait(200))

@@ -132,3 +132,13 @@ def test_of_two_roots_the_one_that_failed_first_counts():
     both = needs(ref("Kustomization", "a"), ref("Kustomization", "z"))
     story.see(cluster.state("Kustomization", "m", waiting("apps/a"), depends_on=both))
     assert root_of(story.world, ref("Kustomization", "m")) == ref("Kustomization", "z")
+
+
+def test_a_chart_that_fails_otherwise_says_nothing_about_its_repository():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("HelmRepository", "repo", ready()),
+        cluster.state("HelmChart", "apps-db", failing("ChartPullError"), source=REPOSITORY),
+        cluster.state("HelmChart", "apps-web", failing("ChartPackageError"), source=REPOSITORY),
+    )
+    assert causes(story, "HelmChart", "apps-db") == ()

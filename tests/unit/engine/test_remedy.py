@@ -211,6 +211,7 @@ def test_a_plan_that_nobody_answers_lapses():
 def test_an_approval_after_the_plan_lapsed_starts_nothing():
     _, story = broken(Mode.PROPOSE)
     case = story.case
+    assert case.incident.remediation is not None
     plan = replace(case.incident.remediation, expires_at=story.at)
     case.incident = replace(case.incident, remediation=plan)
     story.effects += step(story.world, Command(story.at, "late", "approve", "ada", plan.id))
@@ -495,3 +496,69 @@ def test_a_retry_that_runs_does_not_end_the_latched_failure():
     cluster, story = broken()
     story.see(cluster.state("HelmRelease", "db", progressing(), helm=helm("db")))
     assert story.case.incident.state is State.REMEDIATING
+
+
+def test_a_step_whose_object_is_gone_meanwhile_is_the_writes_to_refuse():
+    cluster = Cluster()
+    text = rules("[{action: reconcile, with: {kind: Kustomization, namespace: apps, name: other}}]")
+    story = Story(text, mode=Mode.PROPOSE).see(cluster.state("Kustomization", "other", ready()))
+    story.see(cluster.state("HelmRelease", "db", failing(), helm=helm("db"))).wait(11)
+    story.lose(ref("Kustomization", "other"))
+    say(story, "approve")
+    assert len(asked(story)) == 1
+
+
+def test_a_plan_for_a_root_that_is_gone_is_refused_while_its_victims_still_fail():
+    cluster, story = broken(Mode.PROPOSE)
+    needed = (Dependency(ref("HelmRelease", "db")),)
+    story.see(cluster.state("HelmRelease", "web", waiting("apps/db"), depends_on=needed))
+    story.see(cluster.state("HelmRelease", "web", failing("UpgradeFailed"), depends_on=needed))
+    story.lose(ref("HelmRelease", "db"))
+    assert story.case.incident.remediation.phase is Phase.REFUSED
+    assert "does not exist any more" in texts(story)
+
+
+def test_a_window_for_other_namespaces_freezes_nothing_here():
+    freeze = """
+---
+apiVersion: fluxmedic.dev/v1
+kind: Window
+metadata: {name: sunday}
+spec: {days: [sun], from: "02:00", to: "05:00", freeze: true, namespaces: other}
+"""
+    assert len(asked(broken(text=rules() + freeze)[1])) == 1
+
+
+def test_a_removal_of_what_is_no_release_has_no_storage_to_look_at():
+    story = Story(rules(DELETE)).see(Cluster().state("Kustomization", "a", failing())).wait(11)
+    assert not any("kubectl get secret" in line for line in story.case.incident.instructions)
+
+
+def test_a_failure_that_comes_after_a_person_closed_the_incident_leaves_it_closed():
+    _, story = broken()
+    say(story, "resolve")
+    answer(story, Outcome.FAILED)
+    assert story.case.incident.state is State.RESOLVED
+
+
+def test_a_plan_is_not_started_while_everything_recovers_by_itself():
+    cluster, story = broken(Mode.PROPOSE)
+    story.see(cluster.state("HelmRelease", "db", ready(), helm=helm("db")))
+    say(story, "approve")
+    assert asked(story) == []
+    assert "approval refused: the incident is recovering" in texts(story)
+
+
+def test_a_milestone_that_is_met_stays_met_while_others_are_awaited():
+    cluster = Cluster()
+    checks = "[{id: A, probe: condition, by: 30s}, {id: B, probe: dependents, by: 90s}]"
+    story = Story(rules(checks=checks), mode=Mode.AUTO)
+    needed = (Dependency(ref("HelmRelease", "db")),)
+    story.see(cluster.state("HelmRelease", "db", failing(), helm=helm("db")))
+    story.see(cluster.state("HelmRelease", "web", waiting("apps/db"), depends_on=needed)).wait(11)
+    answer(story, Outcome.CHANGED)
+    story.wait(5).see(cluster.state("HelmRelease", "db", ready(), helm=helm("db"))).wait(20)
+    first, second = story.case.incident.remediation.milestones
+    assert (first.state, second.state) == (CheckState.MET, CheckState.PENDING)
+    story.see(cluster.state("HelmRelease", "web", ready(), depends_on=needed))
+    assert story.case.incident.remediation.phase is Phase.SUCCEEDED
