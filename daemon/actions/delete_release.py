@@ -34,7 +34,7 @@ from daemon.actions.plugin import (
 from daemon.flux.decode import decode_object, decode_release, parse
 from daemon.flux.kinds import HELM, KUSTOMIZE, OPERATOR
 from daemon.model.errors import ClusterError, Conflict, NotFound
-from daemon.model.objects import ObjectState
+from daemon.model.objects import HelmTarget, ObjectState
 from daemon.model.ports import Clock, Cluster, Json
 from daemon.model.refs import ObjectRef
 from daemon.model.remedies import ActionRequest, ActionResult
@@ -140,7 +140,8 @@ class DeleteRelease:
 
     async def _delete(self, ref: ObjectRef, uid: str) -> str:
         """Delete it if it is still the suspended object; the version makes this check and the act one. Say why not."""
-        for left in reversed(range(TRIES)):
+        conflicts = 0
+        while True:
             try:
                 current = await read(self._cluster, ref)
                 if current.uid != uid or not _suspended(current):
@@ -149,11 +150,11 @@ class DeleteRelease:
             except NotFound:
                 return ""
             except Conflict:
-                if not left:
+                conflicts += 1
+                if conflicts == TRIES:
                     raise
             else:
                 return ""
-        return ""
 
     async def _proof(self, state: ObjectState, before: Survivors) -> ActionResult:
         after = await self._survivors(state)
@@ -230,18 +231,16 @@ class DeleteRelease:
         """Return what is there and stays: an object that is being deleted already does not count."""
         storage = {f"Secret/{_name(raw)}": _uid(raw) for raw in await self._storage(state) if _stays(raw)}
         workloads: dict[str, str] = {}
-        helm = state.helm
-        for kind in WORKLOADS if helm is not None else ():
-            for raw in await self._cluster.list("apps", kind, namespace=helm.namespace if helm else ""):
-                claim = (token_of(raw, RELEASE_NAME), token_of(raw, RELEASE_NAMESPACE))
-                if helm is not None and claim == (helm.release, helm.namespace) and _stays(raw):
+        helm = _target(state)
+        claim = (helm.release, helm.namespace)
+        for kind in WORKLOADS:
+            for raw in await self._cluster.list("apps", kind, namespace=helm.namespace):
+                if (token_of(raw, RELEASE_NAME), token_of(raw, RELEASE_NAMESPACE)) == claim and _stays(raw):
                     workloads[f"{kind}/{_name(raw)}"] = _uid(raw)
         return Survivors(storage, workloads)
 
     async def _storage(self, state: ObjectState) -> list[Json]:
-        helm = state.helm
-        if helm is None:
-            return []
+        helm = _target(state)
         labels = f"owner=helm,name={helm.release}"
         return await self._cluster.list(
             "", "Secret", namespace=helm.storage_namespace, labels=labels, metadata_only=True
@@ -258,6 +257,11 @@ def _forbids(state: ObjectState, before: Survivors) -> str:
     if not before.storage:
         return f"no Helm storage of {ref} can be seen: its survival could not be proven"
     return ""
+
+
+def _target(state: ObjectState) -> HelmTarget:
+    ref = state.ref
+    return state.helm or HelmTarget(ref.name, ref.namespace, ref.namespace)
 
 
 def _suspended(state: ObjectState) -> bool:

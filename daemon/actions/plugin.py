@@ -118,14 +118,15 @@ async def patch_as_judged(
 
     Raises Conflict when it is another object, when its spec is no longer what was judged, or after `TRIES` writes.
     """
-    state = judged
-    for left in reversed(range(TRIES)):
+    state, conflicts = judged, 0
+    while True:
         metadata = {"uid": state.uid, "resourceVersion": state.resource_version, "annotations": dict(annotations)}
         try:
             await cluster.patch(state.ref, {"metadata": metadata, **({"spec": spec} if spec else {})}, dry_run=dry_run)
         except Conflict:
+            conflicts += 1
             state = await read(cluster, judged.ref)
-            if not left or (state.uid, state.generation) != (judged.uid, judged.generation):
+            if conflicts == TRIES or (state.uid, state.generation) != (judged.uid, judged.generation):
                 raise
         else:
             return

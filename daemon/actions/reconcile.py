@@ -90,11 +90,12 @@ class Reconcile:
             if raw_state.suspended or _is_static(raw_state):
                 lines.append(f"{ref}: passed over ({'suspended' if raw_state.suspended else 'not reconciled by Flux'})")
                 continue
-            told = await self._ask(raw_state, request)
+            told = await self._ask(raw_state, request, share=0.5)
             lines.append(f"{ref}: {told.detail}")
         return lines
 
-    async def _ask(self, state: ObjectState, request: ActionRequest) -> ActionResult:
+    async def _ask(self, state: ObjectState, request: ActionRequest, *, share: float = 1.0) -> ActionResult:
+        """Ask one object and wait for this share of the time left at most: a source leaves some to what is made of it."""
         ref = state.ref
         if request.token not in {state.requested_at, state.handled_at}:
             annotations = {REQUESTED: request.token, OWNER_ANNOTATION: request.token}
@@ -102,7 +103,9 @@ class Reconcile:
         if request.dry_run:
             return unchanged(f"{ref} would be asked to reconcile (dry run)")
         patience = timedelta(seconds=HANDLED_WITHIN + (state.timeout or 0.0))
-        deadline = min(filter(None, (request.deadline, self._clock.now() + patience)))
+        now = self._clock.now()
+        left_over = (request.deadline - now) * share if request.deadline is not None else patience
+        deadline = now + min(patience, left_over)
         left = await wait_for(self._clock, deadline, lambda: self._handled(ref, request.token))
         if left:
             return ActionResult(Outcome.FAILED, f"{ref}: no effect: {left}")
