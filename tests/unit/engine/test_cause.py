@@ -1,10 +1,11 @@
 """The one line that says why, and what changed before."""
 
+from dataclasses import replace
 from typing import Any
 
-from daemon.engine.cause import CAUSE_LENGTH, workload_line
+from daemon.engine.cause import CAUSE_LENGTH, cause_of, workload_line
 from daemon.model.effects import Inspect
-from daemon.model.incidents import Change
+from daemon.model.incidents import Change, Member, Role
 from daemon.model.objects import PodTrouble, Replicas
 from daemon.model.signals import EventSeen, ReleaseSeen
 from tests.builders import RULES, Cluster, Story, failing, helm, needs, pods, ready, ref, unhealthy, waiting
@@ -199,3 +200,15 @@ def test_a_root_that_is_gone_is_still_told_with_what_is_down_below_it():
     story.see(cluster.state("HelmRelease", "web", failing("X", "boom"), depends_on=needed)).wait(1)
     story.lose(ref("HelmRelease", "db")).wait(1)
     assert story.cases[0].incident.root == ref("HelmRelease", "db")
+
+
+def test_a_root_that_is_gone_before_it_said_anything_leaves_the_word_to_its_victims():
+    cluster = Cluster()
+    workload = cluster.state("Deployment", "web", replicas=pods(0, 1))
+    victim = cluster.state("Kustomization", "b", failing("X", "boom"))
+    story = Story().see(workload, victim).wait(6)
+    case = story.case
+    gone = Member(ref("Kustomization", "a"), Role.ROOT, story.at)
+    case.incident = replace(case.incident, root=gone.ref, cause="", members=(gone, *case.incident.members))
+    case.workloads.add(workload.ref)
+    assert cause_of(story.world, case) == "Kustomization apps/a: boom — Deployment apps/web 0/1 ready"
