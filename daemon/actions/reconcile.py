@@ -95,7 +95,7 @@ class Reconcile:
         return lines
 
     async def _ask(self, state: ObjectState, request: ActionRequest, *, share: float = 1.0) -> ActionResult:
-        """Ask one object and wait for this share of the time left at most: a source leaves some to what is made of it."""
+        """Ask one object; wait for this share of the time left at most, so that a source leaves some to its user."""
         ref = state.ref
         if request.token not in {state.requested_at, state.handled_at}:
             annotations = {REQUESTED: request.token, OWNER_ANNOTATION: request.token}

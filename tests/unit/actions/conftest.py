@@ -5,6 +5,7 @@ The HelmRelease is the platform team's own (no inventory holds it) unless `from_
 
 import asyncio
 import copy
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,11 +20,14 @@ from daemon.model.refs import EffectId, IncidentId, ObjectRef
 from daemon.model.remedies import ActionRequest, ActionResult, Expectation
 from daemon.runtime.clock import LoopClock
 from daemon.runtime.supervise import Tasks
+from daemon.simulator.api.faults import Asked
 from daemon.simulator.api.store import Change
 from daemon.simulator.flux.client import Client
 from daemon.simulator.flux.git import Chart
 from daemon.simulator.scenarios import parts
 from daemon.simulator.server import SimulatedCluster, kubeconfig
+
+asyncio.set_event_loop(None)  # else pytest-asyncio makes one for the first sync fixture, and nobody closes it
 
 Json = dict[str, Any]
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -62,6 +66,22 @@ def release(**spec: object) -> Json:
         "metadata": {"name": "net", "namespace": PLACE},
         "spec": {"interval": "30m", "timeout": "30s", "chart": chart} | spec,
     }
+
+
+class Telling(deque[Asked]):
+    """The API server's log, which does something the moment a request comes in, before it is carried out."""
+
+    def __init__(self, verb: str, act: Callable[[], Any], times: int) -> None:
+        super().__init__()
+        self.verb = verb
+        self.act = act
+        self.left = times
+
+    def append(self, asked: Asked) -> None:
+        super().append(asked)
+        if asked.verb == self.verb and self.left:
+            self.left -= 1
+            self.act()
 
 
 class Stage:
@@ -154,14 +174,7 @@ class Stage:
 
     def before_write(self, verb: str, act: Callable[[], Any], *, times: int = 1) -> None:
         """Do something between our last look and our write of this verb, `times` times."""
-        left = [times]
-
-        def admit(asked: str, _: Json) -> None:
-            if asked == verb and left[0]:
-                left[0] -= 1
-                act()
-
-        self.faults.admission.append(admit)
+        self.faults.asked = Telling(verb, act, times)
 
     # What we do
 

@@ -339,7 +339,7 @@ async def test_f095_a_suspension_taken_back_before_it_is_observed_ends_it(stage)
 
 async def test_f092_a_suspension_taken_back_at_the_very_delete_ends_it(stage) -> None:
     async with stage() as it:
-        it.before_write("DELETE", lambda: it.change(resume))
+        it.before_write("delete", lambda: it.change(resume))
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.REFUSED
         assert "taken back" in result.detail
@@ -349,7 +349,7 @@ async def test_f092_a_suspension_taken_back_at_the_very_delete_ends_it(stage) ->
 
 async def test_f092_what_was_put_back_at_the_very_delete_is_not_deleted(stage) -> None:
     async with stage() as it:
-        it.before_write("DELETE", it.recreate)
+        it.before_write("delete", it.recreate)
         result = await it.run(PLUGIN, it.request(), flux=True)
         assert result.outcome is Outcome.REFUSED
         assert "put back" in result.detail
@@ -388,13 +388,23 @@ async def test_f096_an_annotation_that_pauses_other_kinds_is_no_suspension(stage
         assert it.uids() == it.before
 
 
-@pytest.mark.parametrize("at", ["PATCH", "DELETE"])
+async def test_f096_such_an_annotation_does_not_let_a_suspension_that_was_taken_back_pass(stage) -> None:
+    async with stage() as it:
+        paused = {"fluxcd.controlplane.io/reconcile": "disabled"}
+        it.change(lambda item: item["metadata"].setdefault("annotations", {}).update(paused))
+        it.before_write("delete", lambda: it.change(resume))
+        result = await it.run(PLUGIN, it.request())
+        assert result.outcome is Outcome.REFUSED
+        assert it.uids() == it.before
+
+
+@pytest.mark.parametrize("at", ["patch", "delete"])
 async def test_what_somebody_else_removes_under_our_hands_is_proven_all_the_same(stage, at) -> None:
     async with stage() as it:
-        if at == "PATCH":
+        if at == "patch":
             it.once(suspended, it.vanish)
         else:
-            it.before_write("DELETE", it.vanish)
+            it.before_write("delete", it.vanish)
         result = await it.run(PLUGIN, it.request())
         assert (result.outcome, it.gone) == (Outcome.CHANGED, True)
         assert it.uids() == it.before
@@ -402,7 +412,6 @@ async def test_what_somebody_else_removes_under_our_hands_is_proven_all_the_same
 
 async def test_what_somebody_removes_between_the_last_looks_is_proven_all_the_same(stage) -> None:
     async with stage() as it:
-        it.faults.admission.clear()
         it.once(handled, it.vanish)
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.CHANGED
@@ -415,7 +424,7 @@ async def test_what_somebody_removes_between_the_last_looks_is_proven_all_the_sa
 async def test_f101_a_status_that_moves_under_the_suspension_is_read_again(stage) -> None:
     async with stage() as it:
         counter = iter(range(1, 9))
-        it.before_write("UPDATE", lambda: it.touch_status(failures=next(counter)), times=2)
+        it.before_write("patch", lambda: it.touch_status(failures=next(counter)), times=2)
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.CHANGED
         assert it.writes().count("patch helmreleases.helm.toolkit.fluxcd.io") == 3
@@ -424,7 +433,7 @@ async def test_f101_a_status_that_moves_under_the_suspension_is_read_again(stage
 async def test_f101_three_conflicts_are_enough(stage) -> None:
     async with stage() as it:
         counter = iter(range(1, 9))
-        it.before_write("UPDATE", lambda: it.touch_status(failures=next(counter)), times=9)
+        it.before_write("patch", lambda: it.touch_status(failures=next(counter)), times=9)
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.REFUSED
         assert it.writes() == ["patch helmreleases.helm.toolkit.fluxcd.io"] * 3
@@ -433,7 +442,7 @@ async def test_f101_three_conflicts_are_enough(stage) -> None:
 
 async def test_f092_a_spec_that_changes_at_the_very_suspension_is_a_conflict(stage) -> None:
     async with stage() as it:
-        it.before_write("UPDATE", lambda: it.change(lambda item: item["spec"].update(interval="2h")))
+        it.before_write("patch", lambda: it.change(lambda item: item["spec"].update(interval="2h")))
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.REFUSED
         assert it.writes() == ["patch helmreleases.helm.toolkit.fluxcd.io"]
@@ -442,7 +451,7 @@ async def test_f092_a_spec_that_changes_at_the_very_suspension_is_a_conflict(sta
 
 async def test_f092_an_object_put_in_place_at_the_very_suspension_is_not_touched(stage) -> None:
     async with stage() as it:
-        it.before_write("UPDATE", it.recreate)
+        it.before_write("patch", it.recreate)
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.REFUSED
         assert it.marks() == {}
@@ -452,7 +461,7 @@ async def test_f092_an_object_put_in_place_at_the_very_suspension_is_not_touched
 async def test_f101_a_status_that_moves_under_the_delete_is_read_again_three_times(stage) -> None:
     async with stage() as it:
         counter = iter(range(1, 9))
-        it.before_write("DELETE", lambda: it.touch_status(failures=next(counter)), times=9)
+        it.before_write("delete", lambda: it.touch_status(failures=next(counter)), times=9)
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.REFUSED
         assert it.writes()[1:] == ["delete helmreleases.helm.toolkit.fluxcd.io"] * 3
@@ -464,7 +473,7 @@ async def test_f101_a_status_that_moves_under_the_delete_is_read_again_three_tim
 
 async def test_f096_a_workload_that_went_with_it_is_a_failure_by_name(stage) -> None:
     async with stage() as it:
-        it.before_write("DELETE", lambda: it.person.delete("Deployment", "kube-system", "net-operator"))
+        it.before_write("delete", lambda: it.person.delete("Deployment", "kube-system", "net-operator"))
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.FAILED
         assert result.detail.endswith("is gone, but so are: Deployment/net-operator")
@@ -479,7 +488,7 @@ async def test_f096_a_workload_of_the_same_name_made_anew_is_a_failure(stage) ->
             keep = {key: old["metadata"][key] for key in ("name", "namespace", "labels", "annotations")}
             it.cluster.put({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": keep, "spec": old["spec"]})
 
-        it.before_write("DELETE", remake)
+        it.before_write("delete", remake)
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.FAILED
         assert "DaemonSet/net" in result.detail
@@ -494,7 +503,7 @@ async def test_f096_a_workload_that_is_being_deleted_has_not_survived(stage) -> 
             )
             it.person.delete("Deployment", "kube-system", "net-operator")
 
-        it.before_write("DELETE", doom)
+        it.before_write("delete", doom)
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.FAILED
         assert "Deployment/net-operator" in result.detail
@@ -502,7 +511,7 @@ async def test_f096_a_workload_that_is_being_deleted_has_not_survived(stage) -> 
 
 async def test_f096_storage_that_went_with_it_is_a_failure(stage) -> None:
     async with stage() as it:
-        it.before_write("DELETE", lambda: it.person.delete("Secret", "kube-system", STORAGE))
+        it.before_write("delete", lambda: it.person.delete("Secret", "kube-system", STORAGE))
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.FAILED
         assert f"Secret/{STORAGE}" in result.detail
@@ -511,7 +520,7 @@ async def test_f096_storage_that_went_with_it_is_a_failure(stage) -> None:
 async def test_a_workload_of_another_release_is_not_counted(stage) -> None:
     async with stage() as it:
         it.cluster.put(parts.deployment("kube-system", "stranger", "quay.io/example/other:v1"))
-        it.before_write("DELETE", lambda: it.person.delete("Deployment", "kube-system", "stranger"))
+        it.before_write("delete", lambda: it.person.delete("Deployment", "kube-system", "stranger"))
         result = await it.run(PLUGIN, it.request())
         assert result.outcome is Outcome.CHANGED
 

@@ -132,7 +132,7 @@ async def test_f092_a_spec_that_changed_since_the_plan_is_refused(stage) -> None
 
 async def test_f092_a_spec_that_changes_at_the_very_write_is_a_conflict_and_nothing_is_touched(stage) -> None:
     async with stage() as it:
-        it.before_write("UPDATE", lambda: it.change(lambda item: item["spec"].update(suspend=True), "Kustomization"))
+        it.before_write("patch", lambda: it.change(lambda item: item["spec"].update(suspend=True), "Kustomization"))
         result = await it.run(PLUGIN, of_net(it))
         assert (result.outcome, it.writes()) == (Outcome.REFUSED, [PATCH])
         assert it.marks("Kustomization") == {}
@@ -140,7 +140,7 @@ async def test_f092_a_spec_that_changes_at_the_very_write_is_a_conflict_and_noth
 
 async def test_f101_a_status_that_moves_at_the_very_write_is_read_again(stage) -> None:
     async with stage() as it:
-        it.before_write("UPDATE", lambda: it.inventory("Kustomization", "net", []))
+        it.before_write("patch", lambda: it.inventory("Kustomization", "net", []))
         result = await it.run(PLUGIN, of_net(it))
         assert (result.outcome, it.writes()) == (Outcome.CHANGED, [PATCH, PATCH])
 
