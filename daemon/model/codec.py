@@ -5,6 +5,7 @@ the model uses. Unknown keys are ignored and missing ones take the field's defau
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -75,7 +76,7 @@ def _decode_class(kind: type, data: object) -> object:
         return datetime.fromisoformat(str(data))
     if dataclasses.is_dataclass(kind):
         raw = _mapping(data)
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         names = [field.name for field in dataclasses.fields(kind) if field.name in raw]
         return kind(**{name: _decode(hints[name], raw[name]) for name in names})
     if kind is float and isinstance(data, int):
@@ -83,6 +84,10 @@ def _decode_class(kind: type, data: object) -> object:
     if not isinstance(data, kind):
         raise TypeError(f"a {kind.__name__} was expected, not {type(data).__name__}")
     return data
+
+
+_hints = functools.cache(typing.get_type_hints)
+"""Working them out anew for each value is half of what a restart costs."""
 
 
 def _mapping(data: object) -> Mapping[str, object]:
