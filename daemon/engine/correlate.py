@@ -153,6 +153,7 @@ def _reopen(world: World, finding: Finding) -> Case | None:
         case
         for case in world.cases.values()
         if not case.open
+        and world.case_of(case.incident.root) is None
         and root in (case.incident.root, *(member.ref for member in case.incident.dependents))
         and elapsed(case.ended_at, world.now) <= world.limits.reopen_within
     ]
