@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import IO, TypeVar, assert_never
@@ -133,7 +134,7 @@ class SqlLedger:
                 await self._upsert(connection, outbox, {**values, **_pending(sent.at, sent)}, {"state"})
             case SaveDelivery(delivery=delivery):
                 state = "sent" if delivery.outcome is Sent.SENT else "failed"
-                changed = {"state": state, "detail": delivery.detail[:500]}
+                changed: dict[str, object] = {"state": state, "detail": delivery.detail[:500], "body": b""}
                 await connection.execute(update(outbox).where(outbox.c.key == delivery.key).values(changed))
             case SaveIntent(request=request):
                 at = _micro(request.requested_at) if request.requested_at else 0
@@ -173,11 +174,8 @@ class SqlLedger:
         self, connection: AsyncConnection, table: Table, values: Mapping[str, object], keep: set[str]
     ) -> None:
         """Insert, or replace everything but the key and the columns to keep."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(table).values(values)
-        keys = [column.name for column in table.primary_key]
-        changed = {name: insert.excluded[name] for name in values if name not in keys and name not in keep}
-        await connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
+        statement = _upsert_into(table, self._engine.dialect.name, frozenset(keep))
+        await connection.execute(statement, dict(values))
 
     async def _incidents(self, connection: AsyncConnection, now: datetime) -> tuple[Incident, ...]:
         recent = incidents.c.updated_at > _micro(now - RESOLVED_RESTORED)
@@ -204,6 +202,18 @@ async def open_ledger(url: str, *, retries_without_volume: bool = True) -> SqlLe
     if not await _is_sound(address):
         notices = (_moved_aside(path),)
     return await _opened(address, lock, notices)
+
+
+@cache
+def _upsert_into(table: Table, dialect: str, keep: frozenset[str]) -> postgresql.Insert | sqlite.Insert:
+    """Return the statement that takes a whole row; making it costs more than running it."""
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {
+        column.name: insert.excluded[column.name] for column in table.columns if column.name not in {*keys, *keep}
+    }
+    statement: postgresql.Insert | sqlite.Insert = insert.on_conflict_do_update(index_elements=keys, set_=changed)
+    return statement
 
 
 def _moved_aside(path: Path) -> str:
