@@ -10,7 +10,7 @@ import click
 from daemon.cli import cli
 
 REGISTRY = re.compile(
-    r"(?<!no-emit-)index[-_]url|files\.pythonhosted|https?://[\w.-]*pypi|registry\.npmjs|PIP_INDEX", re.IGNORECASE
+    r"(?<!no-emit-)index[-_]url|files\.pythonhosted|https?://[\w.-]*pypi|registry\.npmjs|PIP_[I]NDEX", re.IGNORECASE
 )
 """The address of a registry; `--no-emit-index-url` names none."""
 MACHINE = re.compile(r"(?<![\w.}~-])/(home/\w|Users/\w|root/|work/)")
