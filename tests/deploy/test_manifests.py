@@ -13,6 +13,7 @@ import yaml
 
 from daemon.engine.view import WorldView
 from daemon.engine.world import World
+from daemon.model.errors import ConfigError
 from daemon.model.ports import Readiness
 from daemon.model.remedies import Mode
 from daemon.runtime.clock import LoopClock, SystemClock
@@ -174,6 +175,14 @@ def test_the_environment_of_the_base_is_made_of_real_settings(manifests) -> None
     port = settings.http.bind.rpartition(":")[2]
     assert container(manifests)["ports"][0]["containerPort"] == int(port)
     assert manifests.one("base", "Service")["spec"]["ports"][0]["port"] == int(port)
+
+
+def test_the_variables_that_kubernetes_makes_of_our_service_do_not_reach_the_settings(manifests) -> None:
+    # A Service called fluxmedic would give every pod beside it FLUXMEDIC_SERVICE_HOST: no setting, so no start.
+    prefix = manifests.one("base", "Service")["metadata"]["name"].upper()
+    with pytest.raises(ConfigError, match="no setting is called service_host"):
+        load(manifests.environment() | {f"{prefix}_SERVICE_HOST": "10.0.0.1"})
+    assert pod(manifests)["enableServiceLinks"] is False
 
 
 def test_the_component_sets_mode_auto_and_sees_helm_storage(manifests) -> None:
