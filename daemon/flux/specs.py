@@ -5,6 +5,7 @@ One function a family; a kind without one simply adds nothing. The rules are flu
 
 import hashlib
 from collections.abc import Mapping
+from sys import intern
 from typing import TypedDict
 
 from daemon.flux.fields import mapping, moment, number, sequence, text
@@ -75,7 +76,7 @@ def inventory_ref(cluster: str, entry: str) -> ObjectRef | None:
     if len(parts) != INVENTORY_PARTS or not parts[2]:
         return None
     name, group, kind = parts
-    return ObjectRef(cluster, group, kind, namespace, name.replace("__", ":"))
+    return ObjectRef(cluster, intern(group), intern(kind), intern(namespace), name.replace("__", ":"))
 
 
 def pod_trouble(spec: Raw, status: Raw) -> PodTrouble | None:

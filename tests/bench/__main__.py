@@ -16,10 +16,7 @@ from tests.bench.table import Row, Watch, show
 async def measured(folder: Path) -> list[Row]:
     """Take every measurement in turn, and show each as it comes."""
     found: list[Row] = []
-    for row in core.rows():
-        found.append(row)
-        show(row)
-    for part in (ledger.rows, live.rows, process.rows):
+    for part in (live.storm, core.rows, ledger.rows, live.changes, process.rows):
         async for row in part(folder):
             found.append(row)
             show(row)

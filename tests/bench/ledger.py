@@ -1,7 +1,7 @@
 """The ledger on a real file: commits a second, bytes an incident, and what a restart reads."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.bench.table import MEGABYTE, Row, Watch, quantile
 
 COMMITS = 300
 BATCH = 100
-KEPT = 3000
+KEPT = 1000
 """Incidents for the size: enough that pages and indexes count."""
 WANTED = 100_000
 
@@ -87,8 +87,9 @@ async def _batched(ledger: SqlLedger) -> Row:
 async def _size(path: Path) -> AsyncIterator[Row]:
     ledger = await open_ledger(f"sqlite+aiosqlite:///{path}")
     try:
-        for start in range(0, KEPT, 500):
-            await ledger.commit(tuple(row for number in range(start, start + 500) for row in _rows(number)))
+        for number in range(KEPT):
+            for rows in _told(number):
+                await ledger.commit(rows)
         watch = Watch()
         restored = await ledger.restore(later(KEPT))
         took = watch.seconds
@@ -102,12 +103,10 @@ async def _size(path: Path) -> AsyncIterator[Row]:
     )
 
 
-def _rows(number: int) -> tuple[Saved, ...]:
-    """An incident as it is told: opened and resolved, to one target, and delivered."""
+def _told(number: int) -> Iterator[tuple[Saved, ...]]:
+    """An incident as it goes: opened and resolved, each told to one target and then noted as delivered."""
     made = incident(number)
-    told = [
-        Notification(EffectId(f"{made.id}-{reason}"), Target("slack"), reason, made, made.opened_at)
-        for reason in (Reason.OPENED, Reason.RESOLVED)
-    ]
-    sent = [Delivery(each.key, each.target, made.id, Sent.SENT) for each in told]
-    return SaveIncident(made, made.timeline), *map(SaveOutbox, told), *map(SaveDelivery, sent)
+    for reason in (Reason.OPENED, Reason.RESOLVED):
+        told = Notification(EffectId(f"{made.id}-{reason}"), Target("slack"), reason, made, made.opened_at)
+        yield SaveIncident(made, made.timeline), SaveOutbox(told)
+        yield (SaveDelivery(Delivery(told.key, told.target, made.id, Sent.SENT)),)

@@ -74,14 +74,6 @@ class Line:
             await CLOCK.sleep(0.002)
 
 
-async def rows(folder: Path) -> AsyncIterator[Row]:
-    """Measure."""
-    async for row in _changes(folder / "changes.db"):
-        yield row
-    async for row in _storm(folder / "storm.db"):
-        yield row
-
-
 @asynccontextmanager
 async def _line(path: Path, number: int) -> AsyncIterator[Line]:
     inbox = KeyedInbox()
@@ -101,11 +93,16 @@ async def _line(path: Path, number: int) -> AsyncIterator[Line]:
         await ledger.close()
 
 
-async def _changes(path: Path) -> AsyncIterator[Row]:
+async def changes(folder: Path) -> AsyncIterator[Row]:
+    """Measure a list and a stream of changes."""
     wire = Wire([kustomization(each) for each in range(OBJECTS)])
     lines = [_change(number) for number in range(CHANGES)]
     size = sum(map(len, lines)) / CHANGES
-    async with wire.serve() as url, await connect_dict(CLUSTER, kubeconfig(url)) as cluster, _line(path, 50) as line:
+    async with (
+        wire.serve() as url,
+        await connect_dict(CLUSTER, kubeconfig(url)) as cluster,
+        _line(folder / "changes.db", 50) as line,
+    ):
         watch = Watch()
         _follow(line, cluster)
         await line.settled(OBJECTS + 1)
@@ -137,9 +134,12 @@ def _change(number: int) -> bytes:
     return orjson.dumps({"type": "MODIFIED", "object": raw}) + b"\n"
 
 
-async def _storm(path: Path) -> AsyncIterator[Row]:
-    """A hundred thousand different events, as fast as the inbox takes them, while the pump works."""
-    async with _line(path, 50) as line:
+async def storm(folder: Path) -> AsyncIterator[Row]:
+    """Measure a hundred thousand different events, as fast as the inbox takes them, while the pump works.
+
+    It comes first of all: what a process has used before and given back would hide what this takes.
+    """
+    async with _line(folder / "storm.db", 50) as line:
         before, late = _resident(), 0.0
         most = before
         watch = Watch()
