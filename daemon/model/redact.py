@@ -8,13 +8,15 @@ import re
 
 import re2
 
-PASSWORD = r"passw(?:or)?d|passphrase"
-TOKEN = r"secret[_-]?key|client[_-]?secret|api[_-]?key|access[_-]?token|auth[_-]?token|token"
+PASSWORD = r"passw(?:or)?d|passphrase"  # noqa: S105 - a pattern
+TOKEN = r"secret[_-]?key|client[_-]?secret|api[_-]?key|access[_-]?token|auth[_-]?token|token"  # noqa: S105 - a pattern
 GIVEN = r"(?:[\"']?\s*=\s*[\"']?|[\"']?\s*:\s*[\"'])"
 """key=value, or a key and a quoted value. A quoted name before a bare word is prose: `Secret 'api-token': failed`."""
 VALUE = r"[^\s\"',;&}{\[\]]{4,}"
 UNLIKE_A_WORD = r"(?=[^\s\"',;&}{\[\]]{0,40}\d|[^\s\"',;&}{\[\]]{16})"
 """`token: abc123` is a value and `no token: unauthorized` a sentence: digits or length tell them apart."""
+START = r"(?<![/\w.-])[a-z0-9_.-]{0,40}"
+"""Where a key may begin in a sentence; what follows a slash is the name of an object: `Secret/db-password: denied`."""
 NAMED = r"\1[redacted:value]"
 
 PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = (
@@ -26,7 +28,11 @@ PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "[redacted:private-key]",
     ),
     ("url", re.compile(r"(?<=://)[^/\s:@\"']{0,256}:[^/\s@\"']{1,256}@"), "[redacted:userinfo]@"),
-    ("authorization", re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 [redacted:credential]"),
+    (
+        "authorization",
+        re.compile(rf"(?i)\b(bearer|basic)\s+{UNLIKE_A_WORD}[A-Za-z0-9._~+/=-]{{8,}}"),
+        r"\1 [redacted:credential]",
+    ),
     ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"), "[redacted:jwt]"),
     ("aws", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "[redacted:aws-key]"),
     ("github", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"), "[redacted:github-token]"),
@@ -34,8 +40,8 @@ PATTERNS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("slack", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}"), "[redacted:slack-token]"),
     ("age", re.compile(r"\bAGE-SECRET-KEY-1[0-9A-Z]{20,}"), "[redacted:age-key]"),
     ("named", re.compile(rf"(?i)(\b[a-z0-9_.-]{{0,40}}(?:{PASSWORD}|{TOKEN}){GIVEN})(?!\[redacted){VALUE}"), NAMED),
-    ("password", re.compile(rf"(?i)(\b[a-z0-9_.-]{{0,40}}(?:{PASSWORD}):\s*)(?!\[redacted){VALUE}"), NAMED),
-    ("token", re.compile(rf"(?i)(\b[a-z0-9_.-]{{0,40}}(?:{TOKEN}):\s*)(?!\[redacted){UNLIKE_A_WORD}{VALUE}"), NAMED),
+    ("password", re.compile(rf"(?i)({START}(?:{PASSWORD}):\s*)(?!\[redacted){VALUE}"), NAMED),
+    ("token", re.compile(rf"(?i)({START}(?:{TOKEN}):\s*)(?!\[redacted){UNLIKE_A_WORD}{VALUE}"), NAMED),
     ("blob", re.compile(r"[A-Za-z0-9+/]{200,}={0,2}"), "[redacted:base64]"),
 )
 

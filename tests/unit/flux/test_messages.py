@@ -1,0 +1,125 @@
+"""The line that matters in a message, and what a message names."""
+
+import pytest
+
+from daemon.flux.culprit import (
+    LINE,
+    Blamed,
+    blamed,
+    changed_lines,
+    culprit_of,
+    dependency_of,
+    fingerprint,
+    is_revision_wait,
+)
+from daemon.flux.reasons import ReasonClass, classify
+
+HEALTH = (
+    "health check failed after 30.1s: timeout waiting for: [Deployment/apps/web status: 'InProgress', "
+    "Pod/apps/p status: 'Failed': container crashed, can't determine status for Thing/odd]"
+)
+
+
+def test_a_failed_health_check_names_what_it_waited_for():
+    assert blamed(HEALTH) == (
+        Blamed("Deployment", "apps", "web", "InProgress"),
+        Blamed("Pod", "apps", "p", "Failed", "container crashed, can't determine status for Thing/odd"),
+        Blamed("Thing", "", "odd", "Unknown"),
+    )
+
+
+def test_the_order_in_which_flux_lists_them_does_not_matter():
+    one, two = "A/n/a status: 'Failed'", "B/n/b status: 'Failed'"
+    assert blamed(f"[{one}, {two}]") == blamed(f"[{two}, {one}]")
+
+
+def test_a_message_without_a_list_blames_nobody():
+    assert blamed("kustomize build failed") == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            "health check failed after 1s: timeout waiting for: [Deployment/apps/web status: 'InProgress']",
+            "health check failed: Deployment/apps/web InProgress",
+        ),
+        (
+            "Helm upgrade failed for release a/db with chart d@1: timeout waiting for: [Deployment/apps/web status: 'Failed']",
+            "Helm upgrade failed: Deployment/apps/web Failed",
+        ),
+        (
+            "Helm install failed for release a/db with chart d@1: values don't meet it\n\nLast Helm logs:\nnoise",
+            "Helm install failed: values don't meet it",
+        ),
+        (
+            "HelmChart 'apps/apps-db' is not ready: chart pull error: no such host",
+            "HelmChart apps/apps-db is not ready: chart pull error: no such host",
+        ),
+        ("context deadline exceeded\nfailed to download: no route", "failed to download: no route"),
+        ("context deadline exceeded", "context deadline exceeded"),
+        ("build failed in /tmp/kustomization-123/x: no file", "build failed in …/x: no file"),
+        ("", ""),
+    ],
+)
+def test_the_culprit_is_the_line_a_person_needs(message, expected):
+    assert culprit_of(message) == expected
+
+
+def test_a_long_line_is_cut():
+    assert len(culprit_of("x" * 1000)) == LINE
+
+
+def test_two_tries_of_one_failure_have_one_fingerprint():
+    first = "failed after 30.5s at 2026-03-01T03:00:00Z in /tmp/a1: pod web-5d4f8c7b9-x2x4z 0xdeadbeef sh.v1.db.v3"
+    second = "failed after 31.9s at 2026-03-01T03:05:00Z in /tmp/b2: pod web-6d4f8c7b9-y2y4y 0xdeadbeff sh.v1.db.v4"
+    assert fingerprint(first) == fingerprint(second)
+    assert fingerprint(HEALTH) == fingerprint(HEALTH.replace("30.1s", "45s"))
+    assert fingerprint("build failed") != fingerprint("apply failed")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("dependency 'apps/a' is not ready", ("apps/a", "is not ready")),
+        ("unable to get 'apps/a' dependency: not found", ("apps/a", "not found")),
+        ("something else", None),
+    ],
+)
+def test_a_wait_names_its_dependency(message, expected):
+    assert dependency_of(message) == expected
+
+
+def test_waiting_for_a_revision_is_told_apart():
+    assert is_revision_wait("dependency 'apps/a' revision is not up to date")
+    assert not is_revision_wait("dependency 'apps/a' is not ready")
+
+
+def test_what_an_apply_changed_is_listed():
+    assert changed_lines("Deployment/apps/web configured\nNamespace/apps created\nnoise") == (
+        ("Deployment", "apps", "web", "configured"),
+        ("Namespace", "", "apps", "created"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason", "message", "expected"),
+    [
+        ("Kustomization", "True", "ReconciliationSucceeded", "", ReasonClass.OK),
+        ("Kustomization", "Unknown", "Progressing", "", ReasonClass.PROGRESSING),
+        ("Kustomization", "False", "NeverHeardOf", "", ReasonClass.FAILED),
+        ("Kustomization", "False", "DependencyNotReady", "", ReasonClass.BLOCKED),
+        ("Kustomization", "False", "ArtifactFailed", "Source artifact not found, retrying in 30s", ReasonClass.SYMPTOM),
+        ("Kustomization", "False", "ArtifactFailed", "failed to download archive: 404", ReasonClass.FAILED),
+        ("HelmChart", "False", "ArtifactFailed", "whatever", ReasonClass.SYMPTOM),
+        (
+            "Kustomization",
+            "False",
+            "ArtifactFailed",
+            'GitRepository.source.toolkit.fluxcd.io "x" not found',
+            ReasonClass.SYMPTOM,
+        ),
+    ],
+)
+def test_a_reason_means_failure_waiting_or_work(kind, status, reason, message, expected):
+    assert classify(kind, status, reason, message) is expected

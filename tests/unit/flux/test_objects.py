@@ -1,0 +1,594 @@
+"""Objects as Flux and Kubernetes send them, decoded."""
+
+import json
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.flux import kinds
+from daemon.flux.decode import decode_object, decode_webhook, gone_of, parse, ref_of, signal_of
+from daemon.flux.fields import moment, number, seconds
+from daemon.flux.specs import inventory_ref
+from daemon.model.objects import Dependency, PodTrouble, Replicas, Writer
+from daemon.model.refs import ObjectRef
+from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen
+
+AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+SOURCE = "source.toolkit.fluxcd.io"
+
+
+def raw(kind: str = "Kustomization", api: str = "kustomize.toolkit.fluxcd.io/v1", **parts: object) -> dict[str, object]:
+    metadata = {"name": "a", "namespace": "apps", "uid": "u1", "resourceVersion": "7", "generation": 2}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata | dict(parts.pop("metadata", {})), **parts}  # type: ignore[call-overload]
+
+
+def helm(**parts: object) -> dict[str, object]:
+    return raw("HelmRelease", "helm.toolkit.fluxcd.io/v2", **parts)
+
+
+def ref(kind: str, name: str, group: str = SOURCE, namespace: str = "apps") -> ObjectRef:
+    return ObjectRef("c", group, kind, namespace, name)
+
+
+def test_a_kustomization_says_what_it_needs_makes_and_waits_for():
+    state = decode_object(
+        raw(
+            spec={
+                "path": "./apps",
+                "wait": True,
+                "prune": True,
+                "interval": "1h30m",
+                "retryInterval": "2m",
+                "timeout": "5m0s",
+                "dependsOn": [
+                    {"name": "base"},
+                    {"name": "db", "namespace": "other", "readyExpr": "dep.status.ready"},
+                    {"kind": "HelmRelease", "name": "x"},
+                    {"namespace": "nameless"},
+                ],
+                "sourceRef": {"kind": "GitRepository", "name": "repo", "namespace": "flux-system"},
+                "healthChecks": [
+                    {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "namespace": "apps"},
+                    {"kind": "Deployment", "name": "api", "namespace": "apps"},
+                ],
+                "postBuild": {
+                    "substituteFrom": [
+                        {"kind": "ConfigMap", "name": "vars"},
+                        {"kind": "Secret", "name": "x", "optional": True},
+                    ]
+                },
+                "decryption": {"secretRef": {"name": "sops"}},
+                "kubeConfig": {"secretRef": {"name": "remote"}},
+                "serviceAccountName": "deployer",
+            },
+            status={
+                "observedGeneration": 2,
+                "lastAppliedRevision": "main@sha1:a",
+                "lastAttemptedRevision": "main@sha1:b",
+                "inventory": {"entries": [{"id": "apps_web_apps_Deployment", "v": "v1"}, {"id": "_broken", "v": "v1"}]},
+            },
+        ),
+        "c",
+    )
+    assert state.depends_on == (
+        Dependency(ref("Kustomization", "base", "kustomize.toolkit.fluxcd.io")),
+        Dependency(ref("Kustomization", "db", "kustomize.toolkit.fluxcd.io", "other"), "dep.status.ready"),
+        Dependency(ref("HelmRelease", "x", "helm.toolkit.fluxcd.io")),
+    )
+    assert state.source == ref("GitRepository", "repo", namespace="flux-system")
+    assert state.contains == (ref("Deployment", "web", "apps"),)
+    assert state.health_checks == (ref("Deployment", "api", "apps"), ref("Deployment", "web", "apps"))
+    assert {need.kind + "/" + need.name for need in state.needs} == {
+        "ConfigMap/vars",
+        "Secret/sops",
+        "Secret/remote",
+        "ServiceAccount/deployer",
+    }
+    assert (state.interval, state.retry_interval, state.timeout) == (5400.0, 120.0, 300.0)
+    assert (state.wait, state.prune, state.path) == (True, True, "./apps")
+    assert (state.applied_revision, state.attempted_revision) == ("main@sha1:a", "main@sha1:b")
+
+
+def test_a_helm_release_with_a_chart_template_is_made_from_its_helm_chart():
+    spec = {
+        "chart": {
+            "spec": {
+                "chart": "db",
+                "version": "1",
+                "sourceRef": {"kind": "HelmRepository", "name": "r", "namespace": "flux-system"},
+            }
+        }
+    }
+    state = decode_object(helm(spec=spec), "c")
+    assert state.source == ref("HelmChart", "apps-a", namespace="flux-system")
+    assert state.helm is not None
+    assert (state.helm.release, state.helm.namespace, state.helm.storage_namespace) == ("a", "apps", "apps")
+
+
+def test_a_helm_release_may_name_its_chart_target_storage_and_values():
+    state = decode_object(
+        helm(
+            spec={
+                "chartRef": {"kind": "OCIRepository", "name": "chart"},
+                "targetNamespace": "prod",
+                "storageNamespace": "store",
+                "valuesFrom": [
+                    {"kind": "Secret", "name": "values"},
+                    {"kind": "ConfigMap", "name": "o", "optional": True},
+                ],
+                "kubeConfig": {"secretRef": {"name": "remote"}},
+                "values": {"password": "hunter22"},
+            },
+            status={
+                "history": [
+                    {
+                        "version": 2,
+                        "status": "deployed",
+                        "chartName": "db",
+                        "chartVersion": "1.2.0",
+                        "firstDeployed": "2026-03-01T03:00:00Z",
+                    }
+                ],
+                "lastAttemptedRevision": "1.2.0",
+            },
+        ),
+        "c",
+    )
+    assert state.source == ref("OCIRepository", "chart")
+    assert state.helm is not None
+    assert (state.helm.release, state.helm.namespace, state.helm.storage_namespace) == ("prod-a", "prod", "store")
+    assert state.applied_revision == "1.2.0"
+    assert [need.name for need in state.needs] == ["remote", "values"]
+    assert "hunter22" not in state.text
+
+
+def test_a_release_whose_newest_revision_failed_has_none_applied():
+    state = decode_object(helm(spec={}, status={"history": [{"version": 1, "status": "failed"}]}), "c")
+    assert state.applied_revision == ""
+    assert state.source is None
+
+
+def test_a_long_release_name_is_cut_as_helm_controller_cuts_it():
+    state = decode_object(helm(metadata={"name": "n" * 60}, spec={}), "c")
+    assert state.helm is not None
+    assert len(state.helm.release) == 53
+
+
+def test_a_release_name_that_is_given_is_taken():
+    state = decode_object(helm(spec={"releaseName": "mine", "targetNamespace": "prod"}), "c")
+    assert state.helm is not None
+    assert state.helm.release == "mine"
+
+
+def test_a_chart_knows_its_repository_and_a_source_its_secrets():
+    chart = decode_object(
+        raw("HelmChart", f"{SOURCE}/v1", spec={"sourceRef": {"kind": "HelmRepository", "name": "r"}}), "c"
+    )
+    assert chart.source == ref("HelmRepository", "r")
+    git = decode_object(
+        raw(
+            "GitRepository",
+            f"{SOURCE}/v1",
+            spec={"secretRef": {"name": "key"}},
+            status={"artifact": {"revision": "m@1"}},
+        ),
+        "c",
+    )
+    assert git.artifact_revision == "m@1"
+    assert [need.name for need in git.needs] == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "expected"),
+    [
+        (
+            "Deployment",
+            {"replicas": 3},
+            {"readyReplicas": 1, "updatedReplicas": 2, "availableReplicas": 1},
+            Replicas(3, 1, 2, 1),
+        ),
+        ("Deployment", {}, {}, Replicas(1, 0, 0, 0)),
+        (
+            "DaemonSet",
+            {},
+            {"desiredNumberScheduled": 2, "numberReady": 2, "updatedNumberScheduled": 2, "numberAvailable": 2},
+            Replicas(2, 2, 2, 2),
+        ),
+        ("StatefulSet", {"replicas": 2}, {"readyReplicas": 2}, Replicas(2, 2, 2, 2)),
+        (
+            "StatefulSet",
+            {"replicas": 2},
+            {"readyReplicas": 1, "updatedReplicas": 2, "availableReplicas": 1},
+            Replicas(2, 1, 2, 1),
+        ),
+        ("StatefulSet", {}, {}, Replicas(1, 0, 0, 0)),
+        ("ReplicaSet", {"replicas": 2}, {"readyReplicas": 1}, Replicas(2, 1, 1, 0)),
+        ("ReplicaSet", {}, {}, Replicas(1, 0, 0, 0)),
+    ],
+)
+def test_workloads_count_their_pods(kind, spec, status, expected):
+    spec = spec | {"selector": {"matchLabels": {"app": "web"}}}
+    state = decode_object(raw(kind, "apps/v1", spec=spec, status=status | {"observedGeneration": 2}), "c")
+    assert state.replicas == expected
+    assert state.selector == {"app": "web"}
+
+
+def test_a_workload_whose_controller_is_behind_is_not_complete():
+    state = decode_object(raw("Deployment", "apps/v1", spec={"replicas": 0}, status={"observedGeneration": 1}), "c")
+    assert state.replicas is not None
+    assert not state.replicas.complete
+
+
+def container(state: dict[str, object], **more: object) -> dict[str, object]:
+    return {"name": "main", "state": state, **more}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"phase": "Running", "containerStatuses": [container({"running": {}}, ready=True)]}, None),
+        (
+            {"containerStatuses": [container({"waiting": {"reason": "ImagePullBackOff", "message": "no"}})]},
+            PodTrouble("ImagePullBackOff", "no", "main"),
+        ),
+        ({"phase": "Running", "containerStatuses": [container({"waiting": {"reason": "ContainerCreating"}})]}, None),
+        (
+            {"containerStatuses": [container({"terminated": {"exitCode": 3}})]},
+            PodTrouble("Error", "exit code 3", "main"),
+        ),
+        (
+            {"containerStatuses": [container({"terminated": {"exitCode": 1, "reason": "OOMKilled", "message": "m"}})]},
+            PodTrouble("OOMKilled", "m", "main"),
+        ),
+        ({"phase": "Succeeded", "containerStatuses": [container({"terminated": {"exitCode": 0}})]}, None),
+        (
+            {
+                "phase": "Running",
+                "containerStatuses": [container({"running": {"startedAt": "x"}}, ready=False, restartCount=4)],
+            },
+            PodTrouble("NotReady", "restarted 4 times", "main"),
+        ),
+        (
+            {"initContainerStatuses": [container({"waiting": {"reason": "CrashLoopBackOff"}})]},
+            PodTrouble("CrashLoopBackOff", "", "main"),
+        ),
+        (
+            {
+                "phase": "Pending",
+                "conditions": [
+                    {"type": "Other"},
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"},
+                ],
+            },
+            PodTrouble("Unschedulable", "0/3 nodes"),
+        ),
+        ({"phase": "Failed", "reason": "Evicted", "message": "disk"}, PodTrouble("Evicted", "disk")),
+        ({"phase": "Pending"}, PodTrouble("Pending")),
+        ({}, PodTrouble("Pending")),
+    ],
+)
+def test_a_pod_says_why_it_is_not_well(status, expected):
+    assert decode_object(raw("Pod", "v1", spec={}, status=status), "c").pod == expected
+
+
+def test_a_pod_that_waits_on_its_node_has_no_trouble_yet():
+    assert decode_object(raw("Pod", "v1", spec={"nodeName": "n"}, status={"phase": "Pending"}), "c").pod is None
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "expected"),
+    [
+        ({}, {"suspend": True}, True),
+        ({"fluxcd.controlplane.io/reconcile": "disabled"}, {}, True),
+        ({"source.extensions.fluxcd.io/reconcile": "disabled"}, {}, True),
+        ({"fluxcd.controlplane.io/reconcile": "enabled"}, {"suspend": "yes"}, False),
+    ],
+)
+def test_suspension_is_a_field_or_an_annotation(annotations, spec, expected):
+    state = decode_object(
+        raw("ResourceSet", "fluxcd.controlplane.io/v1", spec=spec, metadata={"annotations": annotations}), "c"
+    )
+    assert state.suspended is expected
+
+
+def test_metadata_owners_writers_and_conditions_are_read():
+    state = decode_object(
+        raw(
+            metadata={
+                "labels": {"a": "b", "odd": 1},
+                "annotations": {
+                    "reconcile.fluxcd.io/requestedAt": "now",
+                    "kubectl.kubernetes.io/last-applied-configuration": "{}",
+                },
+                "finalizers": ["finalizers.fluxcd.io"],
+                "creationTimestamp": "2026-03-01T03:00:00Z",
+                "deletionTimestamp": "2026-03-01T03:00:01Z",
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "up"}],
+                "managedFields": [
+                    {
+                        "manager": "helm-controller",
+                        "operation": "Apply",
+                        "subresource": "status",
+                        "time": "2026-03-01T03:00:00Z",
+                    }
+                ],
+            },
+            status={
+                "lastHandledReconcileAt": "now",
+                "conditions": [
+                    {
+                        "type": "Ready",
+                        "status": "False",
+                        "reason": "X",
+                        "message": "password=hunter22",
+                        "observedGeneration": 2,
+                        "lastTransitionTime": "2026-03-01T03:00:00Z",
+                    },
+                    "odd",
+                ],
+            },
+            data={"secret": "x"},
+        ),
+        "c",
+    )
+    assert state.labels == {"a": "b"}
+    assert state.requested_at == state.handled_at == "now"
+    assert state.deleted_at == datetime(2026, 3, 1, 3, 0, 1, tzinfo=UTC)
+    assert state.owners == (ref("Deployment", "up", "apps"),)
+    assert state.writers == (Writer("helm-controller", "Apply", "status", AT),)
+    assert state.ready is not None
+    assert state.ready.message == "password=[redacted:value]"
+    kept = parse(state.text)
+    assert "data" not in kept
+    assert "managedFields" not in kept["metadata"]  # type: ignore[operator]
+    assert "last-applied" not in state.text
+
+
+def test_what_was_kept_of_no_object_is_empty():
+    assert parse("[1]") == {}
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"kind": "X"}, {"metadata": {"name": "a"}}, {"kind": 1, "metadata": {"name": "a"}}]
+)
+def test_what_has_no_kind_or_name_is_no_object(broken):
+    with pytest.raises(ValueError, match=r"needs kind and metadata\.name"):
+        ref_of(broken, "c")
+
+
+def secret(name: str = "sh.helm.release.v1.db.v3", kind: str = "Secret", **labels: str) -> dict[str, object]:
+    labels = {"owner": "helm", "name": "db", "status": "deployed", "version": "3"} | labels
+    writers = [
+        {"manager": "Helm", "time": "2026-03-01T02:00:00Z"},
+        {"manager": "helm-controller", "time": "2026-03-01T03:00:00Z"},
+        {"manager": "other", "subresource": "status", "time": "2026-03-01T04:00:00Z"},
+    ]
+    metadata = {"name": name, "namespace": "apps", "labels": labels, "managedFields": writers}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": {"release": "x"}}
+
+
+def test_helms_storage_is_read_by_its_labels_and_its_last_writer():
+    found = signal_of(secret(), "c", AT)
+    assert isinstance(found, ReleaseSeen)
+    assert (found.release, found.revision, found.status, found.writer) == ("db", 3, "deployed", "helm-controller")
+    gone = gone_of(secret(kind="PartialObjectMetadata"), "c", AT)
+    assert isinstance(gone, ReleaseSeen)
+    assert gone.gone
+
+
+def test_a_revision_without_labels_is_read_by_its_name():
+    plain = secret()
+    plain["metadata"]["labels"] = {"owner": "helm"}  # type: ignore[index]
+    found = signal_of(plain, "c", AT)
+    assert isinstance(found, ReleaseSeen)
+    assert (found.release, found.revision) == ("db", 3)
+
+
+@pytest.mark.parametrize(
+    "other", [secret("ordinary"), secret(owner="me"), secret("sh.helm.release.v1.db", version="x")]
+)
+def test_any_other_secret_means_nothing(other):
+    assert signal_of(other, "c", AT) is None
+
+
+def test_a_deletion_names_the_incarnation():
+    assert gone_of(raw(), "c", AT) == ObjectGone(AT, ref("Kustomization", "a", "kustomize.toolkit.fluxcd.io"), "u1")
+
+
+def test_an_object_of_the_first_list_is_a_fact_and_no_transition():
+    found = signal_of(raw(), "c", AT, initial=True)
+    assert isinstance(found, ObjectChanged)
+    assert found.initial
+
+
+def event(**more: object) -> dict[str, object]:
+    about = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "name": "a", "namespace": "apps"}
+    return {
+        "kind": "Event",
+        "metadata": {"name": "e", "namespace": "apps", "uid": "e1"},
+        "involvedObject": about,
+        **more,
+    }
+
+
+def test_an_event_is_about_its_object_and_says_when_it_happened_best():
+    found = signal_of(
+        event(
+            reason="X",
+            message="m",
+            type="Warning",
+            count=3,
+            lastTimestamp="0001-01-01T00:00:00Z",
+            firstTimestamp="2026-03-01T02:00:00Z",
+            source={"component": "kustomize-controller"},
+        ),
+        "c",
+        AT,
+    )
+    assert isinstance(found, EventSeen)
+    assert found.ref == ref("Kustomization", "a", "kustomize.toolkit.fluxcd.io")
+    assert (found.warning, found.count, found.component) == (True, 3, "kustomize-controller")
+    assert found.happened_at == datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+
+
+def test_an_event_of_the_new_kind_is_read_too():
+    about = {"kind": "Deployment", "apiVersion": "apps/v1", "name": "web"}
+    new = {
+        "kind": "Event",
+        "metadata": {"namespace": "apps", "annotations": {"kustomize.toolkit.fluxcd.io/revision": "m@1", "x": "y"}},
+        "regarding": about,
+        "note": "n",
+        "series": {"count": 9, "lastObservedTime": "2026-03-01T03:00:00.5Z"},
+    }
+    found = signal_of(new, "c", AT)
+    assert isinstance(found, EventSeen)
+    assert (found.message, found.count, found.revision) == ("n", 9, "m@1")
+    assert found.ref.namespace == "apps"
+
+
+def test_an_event_that_expires_means_nothing():
+    assert gone_of(event(), "c", AT) is None
+
+
+BODY = {
+    "involvedObject": {
+        "kind": "Kustomization",
+        "name": "a",
+        "namespace": "apps",
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+    },
+    "reason": "X",
+    "message": "token=abcd1234",
+    "severity": "error",
+    "timestamp": "2026-03-01T03:00:00Z",
+    "metadata": {"kustomize.toolkit.fluxcd.io/revision": "m@1"},
+    "reportingController": "kustomize-controller",
+}
+
+
+def test_a_post_of_notification_controller_is_a_hint_about_its_object():
+    found = decode_webhook(BODY, "c", AT)
+    assert (found.origin, found.warning, found.revision, found.happened_at) == ("webhook", True, "m@1", AT)
+    assert "abcd1234" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("broken", "missing"),
+    [
+        (BODY | {"involvedObject": {"name": "a"}}, "involvedObject.kind"),
+        (BODY | {"involvedObject": {"kind": "a"}}, "involvedObject.name"),
+        (BODY | {"message": 1}, "message and reason"),
+        (BODY | {"reason": None}, "message and reason"),
+    ],
+)
+def test_a_post_that_lacks_something_says_what(broken, missing):
+    with pytest.raises(ValueError, match=missing):
+        decode_webhook(broken, "c", AT)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("apps_web_apps_Deployment", ref("Deployment", "web", "apps")),
+        ("_admin_rbac.authorization.k8s.io_ClusterRole", ref("ClusterRole", "admin", "rbac.authorization.k8s.io", "")),
+        (
+            "_system__basic-user_rbac.authorization.k8s.io_ClusterRole",
+            ref("ClusterRole", "system:basic-user", "rbac.authorization.k8s.io", ""),
+        ),
+        ("apps_web__Service", ref("Service", "web", "")),
+        ("nonsense", None),
+        ("a_b_c_", None),
+    ],
+)
+def test_an_inventory_entry_names_an_object(entry, expected):
+    assert inventory_ref("c", entry) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1h30m", 5400.0), ("500ms", 0.5), ("1m0.5s", 60.5), ("", None), ("soon", None), ("5", None), (5, None)],
+)
+def test_a_go_duration_is_seconds_or_nothing(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-01T03:00:00Z", AT),
+        ("2026-03-01T05:00:00+02:00", AT),
+        ("2026-03-01T03:00:00", AT),
+        ("0001-01-01T00:00:00Z", None),
+        ("tomorrow", None),
+        (None, None),
+    ],
+)
+def test_a_moment_is_utc_or_nothing(text, expected):
+    assert moment(text) == expected
+
+
+def test_a_truth_is_no_number():
+    assert (number(True), number(3), number("3")) == (0, 3, 0)
+
+
+def test_every_kind_is_found_by_its_resource_and_its_group():
+    for kind in kinds.KINDS:
+        assert kinds.by_resource(kinds.resource_of(kind)) is kind
+        assert kinds.kind_of(kind.group, kind.kind) is kind
+    assert kinds.by_resource("ghosts.example.com") is None
+    assert kinds.group_for_kind("HelmRelease") == "helm.toolkit.fluxcd.io"
+    assert kinds.group_for_kind("Ghost") == ""
+    assert kinds.group_of("v1") == ""
+
+
+FIELDS = [
+    "artifact",
+    "chart",
+    "conditions",
+    "containerStatuses",
+    "dependsOn",
+    "entries",
+    "healthChecks",
+    "history",
+    "id",
+    "inventory",
+    "kind",
+    "kubeConfig",
+    "message",
+    "name",
+    "observedGeneration",
+    "phase",
+    "reason",
+    "replicas",
+    "secretRef",
+    "sourceRef",
+    "spec",
+    "state",
+    "status",
+    "type",
+    "values",
+    "waiting",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([(kind.kind, f"{kind.group}/v1".lstrip("/")) for kind in kinds.KINDS]), JSON, JSON, JSON)
+def test_no_object_of_any_shape_is_a_reason_to_raise(kind, spec, status, annotations):
+    name, api = kind
+    odd = {
+        "apiVersion": api,
+        "kind": name,
+        "metadata": {"name": "a", "annotations": annotations},
+        "spec": spec,
+        "status": status,
+    }
+    first, second = signal_of(odd, "c", AT), signal_of(orjson.loads(json.dumps(odd)), "c", AT)
+    assert first == second
