@@ -21,7 +21,7 @@ $(VENV)/.test: $(VENV)/.run deploy/requirements-test.txt
 demo: $(VENV)/.run
 	@$(BIN)/fluxmedic demo --mode auto --speed 4 $(DEMO)
 
-test: lint types contracts unit
+test: lint types contracts coverage
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -25,8 +25,19 @@ LINGER = 15.0
 @click.option("--exit", "leave", is_flag=True, help="Leave when the incident ends; else the pages stay up a while.")
 @click.option("--no-web", is_flag=True, help="Show no addresses and do not wait for readers of the pages.")
 @click.option("--bind", default="", help=f"address:port of the page. [default: {PREFERRED}, or a free port]")
+@click.option("--picture", type=click.Path(path_type=Path), help="Write what the terminal showed as an SVG, too.")
 @output_option("table", "json", "yaml")
-def demo(*, scenario: str, mode: str, speed: float, leave: bool, no_web: bool, bind: str, output: str) -> None:
+def demo(
+    *,
+    scenario: str,
+    mode: str,
+    speed: float,
+    leave: bool,
+    no_web: bool,
+    bind: str,
+    picture: Path | None,
+    output: str,
+) -> None:
     """Play an incident: the whole daemon against a simulated cluster and a fake Slack, over real HTTP."""
     import logging
 
@@ -43,7 +54,7 @@ def demo(*, scenario: str, mode: str, speed: float, leave: bool, no_web: bool, b
     if found is None:
         raise click.UsageError(f"no scenario is called {scenario!r}; there are: {', '.join(SCENARIOS)}")
     linger = 0.0 if leave or no_web else LINGER
-    console = Console(stderr=output != "table", highlight=False, markup=False, emoji=False)
+    console = Console(stderr=output != "table", highlight=False, markup=False, emoji=False, record=picture is not None)
     console.width = console.width if console.is_terminal else WIDE
     for address in [bind] if bind else [*([] if no_web else [PREFERRED]), ANY]:
         options = Options(found, Mode(mode), speed, address, linger)
@@ -58,6 +69,8 @@ def demo(*, scenario: str, mode: str, speed: float, leave: bool, no_web: bool, b
                     raise
                 continue
             break
+    if picture is not None:
+        picture.write_text(console.export_svg(title="fluxmedic demo", unique_id="demo"), encoding="utf-8")
     if output != "table":
         emit(show.report(), output)
     if show.fault:

@@ -270,10 +270,10 @@ def effect_began(plan: Remediation) -> datetime | None:
 def _tell_milestones(
     world: World, case: Case, plan: Remediation, before: tuple[Milestone, ...], begun: datetime
 ) -> None:
-    passed = (world.now - begun).total_seconds()
     for old, new in zip(before, plan.milestones, strict=True):
         if old == new or new.state is CheckState.PENDING:
             continue
+        passed = ((new.met_at or world.now) - begun).total_seconds()
         times = f"at T+{passed:.0f}s (expected T+{new.check.within:.0f}s)"
         text = f"{new.check.id} {new.check.text}: {new.state.value} {times}, seen: {new.seen}"
         tell_once(world, case, "milestone", text, f"{plan.id}{new.check.id}{new.state}")

@@ -45,8 +45,8 @@ def test_a_message_without_a_list_blames_nobody():
             "health check failed: Deployment/apps/web InProgress",
         ),
         (
-            "Helm upgrade failed for release a/b with chart b@1: timeout waiting for: [Deployment/a/web status: 'Failed']",
-            "Helm upgrade failed: Deployment/a/web Failed",
+            "Helm upgrade failed for release a/b with chart b@1: timeout waiting for: [Job/a/web status: 'Failed']",
+            "Helm upgrade failed: Job/a/web Failed",
         ),
         (
             "Helm install failed for release a/db with chart d@1: values don't meet it\n\nLast Helm logs:\nnoise",
