@@ -5,8 +5,8 @@ from datetime import datetime
 
 from daemon.model.documents import Document, ref_document, stamp
 from daemon.model.effects import Effect, RunAction, Send
-from daemon.model.notices import Notification, Reason
-from daemon.model.remedies import ActionRequest, Remediation
+from daemon.model.notices import Notification
+from daemon.model.remedies import ActionRequest, Phase, Remediation
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Told:
             {"at": stamp(sent.at), "target": sent.target, "incident": sent.incident.id, "reason": reason}
         )
         plan = sent.incident.remediation
-        if sent.reason is Reason.PROPOSED and plan is not None and plan.id not in self._proposed:
+        if plan is not None and plan.phase is Phase.PROPOSED and plan.id not in self._proposed:
             self._proposed.add(plan.id)
             self.actions += [_proposed(sent.at, plan, index) for index in range(len(plan.steps))]
 
