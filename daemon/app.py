@@ -120,29 +120,33 @@ async def run(settings: Settings, parts: Parts | None = None) -> None:
     stop = parts.stop or Stop(clock, STOP_WITHIN)
     inbox = KeyedInbox()
     brain = WorldBrain(World(), parts.watcher)
-    async with _ledger(settings) as ledger, _cluster(settings, parts) as cluster, aiohttp.ClientSession() as session:
-        notifiers = notifiers_of(settings, session)
-        brain.world.limits = _limits(settings, notifiers)
-        async with Tasks("sinks", clock, _fault) as sinks:
-            lanes = _lanes(sinks, inbox, ledger, clock, cluster, notifiers)
-            pump = Pump(brain, inbox, ledger, lanes, clock, volatile=ledger.volatile)
-            rules = _rules(settings, pump, brain, clock)
-            ruleset = rules.load()
-            vitals = _vitals(brain.view, pump, inbox, lanes, ledger, rules, clock)
-            server = WebServer(brain.view, vitals, clock, _routes(settings, inbox, clock))
-            async with server.serve(settings.http.bind) as address:
-                await pump.perform(list(brain.adopt(ruleset, clock.now())))
-                await pump.perform(list(brain.step(await ledger.restore(clock.now()))))
-                parts.on_started(address)
-                async with Tasks("brain", clock, _fault) as thinking:
-                    thinking.keep("pump", pump.run, restart=False)
-                    async with Tasks("feeds", clock, _fault) as feeds:
-                        _start_feeds(feeds, settings, cluster, inbox, clock, ruleset)
-                        feeds.keep("rules", rules.run)
-                        with _signals(stop):
+    with _signals(stop):
+        async with (
+            _ledger(settings) as ledger,
+            _cluster(settings, parts) as cluster,
+            aiohttp.ClientSession() as session,
+        ):
+            notifiers = notifiers_of(settings, session)
+            brain.world.limits = _limits(settings, notifiers)
+            async with Tasks("sinks", clock, _fault) as sinks:
+                lanes = _lanes(sinks, inbox, ledger, clock, cluster, notifiers)
+                pump = Pump(brain, inbox, ledger, lanes, clock, volatile=ledger.volatile)
+                rules = _rules(settings, pump, brain, clock)
+                ruleset = rules.load()
+                vitals = _vitals(brain.view, pump, inbox, lanes, ledger, rules, clock)
+                server = WebServer(brain.view, vitals, clock, _routes(settings, inbox, clock))
+                async with server.serve(settings.http.bind) as address:
+                    await pump.perform(list(brain.adopt(ruleset, clock.now())))
+                    await pump.perform(list(brain.step(await ledger.restore(clock.now()))))
+                    parts.on_started(address)
+                    async with Tasks("brain", clock, _fault) as thinking:
+                        thinking.keep("pump", pump.run, restart=False)
+                        async with Tasks("feeds", clock, _fault) as feeds:
+                            _start_feeds(feeds, settings, cluster, inbox, clock, ruleset)
+                            feeds.keep("rules", rules.run)
                             await first(stop.wait(), thinking.failure())
-                    log.info("stopping", why=stop.why)
-                    await stop.within(_quiet(inbox, lanes, clock))
+                        log.info("stopping", why=stop.why)
+                        await stop.within(_quiet(inbox, lanes, clock))
 
 
 def compiled(files: Files) -> RuleSet:

@@ -1,5 +1,6 @@
 """The command line: one module a command group, each imported when it is asked for."""
 
+import sys
 from importlib import import_module
 
 import click
@@ -63,4 +64,10 @@ def cli() -> None:
 def main() -> None:
     """Run the command line."""
     with told():
-        cli()
+        try:
+            sys.exit(cli(standalone_mode=False))
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.Abort as error:
+            raise KeyboardInterrupt from error

@@ -189,7 +189,7 @@ def _list(what: str, items: Sequence[Document], *, wide: bool) -> None:
         fields = ["kind", "namespace", "name", "health", "reason", *(["revision"] if wide else []), "message"]
         table(header, [[_text(item, field) for field in fields] for item in items])
     else:
-        fields = ["name", "severity", "kinds", "mode", "enabled", "file"]
+        fields = ["name", "severity", "mode", "enabled", "faults", "kinds"]
         table([field.upper() for field in fields], [[_text(item, field) for field in fields] for item in items])
 
 

@@ -47,6 +47,22 @@ class WorldView:
         refs = sorted(ref for ref in world.objects if _is_flux(ref))
         return tuple((world.objects[ref].state, world.objects[ref].health) for ref in refs)
 
+    def rules(self) -> tuple[Json, ...]:
+        """Return every rule in force, by name."""
+        world = self._world
+        return tuple(
+            {
+                "name": rule.name,
+                "severity": rule.severity.word,
+                "kinds": sorted(rule.match.kinds),
+                "mode": rule.remediation.mode.value if rule.remediation else "observe",
+                "enabled": rule.enabled,
+                "faults": world.faults.get(rule.name, 0),
+                "file": f"{rule.file}:{rule.line}",
+            }
+            for rule in sorted(world.rules.rules, key=lambda each: each.name)
+        )
+
     def why(self, ref: ObjectRef) -> Json:
         """Say why an object is or is not in an incident: health, causes, every rule clause by clause."""
         world = self._world

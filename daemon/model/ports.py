@@ -142,6 +142,10 @@ class View(Protocol):
         """Return every Flux object with its health."""
         ...
 
+    def rules(self) -> tuple[Json, ...]:
+        """Return every rule in force, by name: what it is about, how far it may go, how often it failed to evaluate."""
+        ...
+
     def why(self, ref: ObjectRef) -> Json:
         """Say why an object is or is not in an incident, rule by rule."""
         ...

@@ -91,6 +91,11 @@ def findings(view: View) -> HttpAnswer:
     return as_json(listing("FindingList", items))
 
 
+def rules(view: View) -> HttpAnswer:
+    """Answer /rules: those in force, with how often each could not be evaluated."""
+    return as_json(listing("RuleList", [dict(rule) for rule in view.rules()]))
+
+
 def why(view: View, query: Mapping[str, str]) -> HttpAnswer:
     """Answer /why?kind=&namespace=&name=: why an object is, or is not, in an incident."""
     kind, name = query.get("kind", ""), query.get("name", "")

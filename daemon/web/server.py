@@ -24,6 +24,7 @@ STYLE = files("daemon.web").joinpath("style.css").read_text()
 """Calm, readable on a phone, dark where the reader's system is; state is never told by colour alone."""
 DEAD_AFTER = 30.0
 """Seconds without a heartbeat of the pump until liveness fails (fault 69)."""
+HIGHEST_PORT = 65535
 STREAMS = 20
 """Readers of the event stream at once."""
 HEADERS = {
@@ -63,7 +64,7 @@ class WebServer:
     async def serve(self, bind: str) -> AsyncIterator[str]:
         """Answer at address:port while the context is open; give the address. Raises ConfigError if it is taken."""
         host, _, port = bind.rpartition(":")
-        if not port.isdecimal():
+        if not port.isdecimal() or int(port) > HIGHEST_PORT:
             raise ConfigError(Problem(f"http.bind must be address:port, not {bind!r}"))
         runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await runner.setup()
@@ -94,6 +95,7 @@ class WebServer:
         add("/api/v1/incidents/{id}", self._incident_json)
         add("/api/v1/incidents/{id}/timeline", self._timeline)
         add("/api/v1/objects", self._plain(lambda request: api.objects(self._view, request.query)))
+        add("/api/v1/rules", self._plain(lambda _: api.rules(self._view)))
         add("/api/v1/findings", self._plain(lambda _: api.findings(self._view)))
         add("/api/v1/why", self._plain(lambda request: api.why(self._view, request.query)))
         add("/api/v1/readiness", self._plain(lambda _: api.readiness(self._view)))

@@ -1,0 +1,264 @@
+"""Commands that need no daemon: what they print where, and how they end."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import daemon.cli
+from daemon.cli import COMMANDS, cli
+from daemon.cli.output import printable
+from daemon.settings import shipped_rules
+
+ROOT = Path(__file__).resolve().parents[3]
+RECORDING = ROOT / "tests" / "recordings" / "image-pull.jsonl.gz"
+BAD = "apiVersion: fluxmedic.dev/v1\nkind: Rule\nmetadata: {name: x}\nspec: {match: {kind: Kustomization}, sumary: a}\n"
+
+
+def fluxmedic(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the real program, as a person would."""
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+    environment = {"PATH": "/usr/bin:/bin", **measured, **more}
+    command = [sys.executable, "-m", "daemon", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False, timeout=60)
+
+
+def run(*arguments: str):
+    """Run a command in this process."""
+    return CliRunner().invoke(cli, arguments)
+
+
+def test_every_command_has_help_and_the_words_of_the_table():
+    for name in COMMANDS:
+        result = run(name, "--help")
+        assert result.exit_code == 0, (name, result.output)
+        assert result.output.startswith("Usage:")
+
+
+def test_the_list_of_commands_is_told_without_importing_any():
+    result = fluxmedic("--help")
+    assert result.returncode == 0
+    assert all(name in result.stdout for name in COMMANDS)
+
+
+def test_an_unknown_command_is_a_usage_error():
+    assert fluxmedic("dance").returncode == 2
+
+
+def test_the_version_is_printed_and_needs_neither_cluster_nor_database():
+    code = "import sys; from daemon.cli import cli; cli(['version'], standalone_mode=False); print(sorted(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert result.stdout.startswith("fluxmedic 0.")
+    assert "'kubernetes_asyncio'" not in result.stdout
+    assert "'sqlalchemy'" not in result.stdout
+    assert json.loads(run("version", "-o", "json").stdout)["kind"] == "Version"
+
+
+def test_a_completion_script_is_printed():
+    assert "fluxmedic" in run("completion", "bash").stdout
+
+
+def test_shipped_rules_are_well_formed_and_their_examples_pass():
+    result = run("rules", "check", "--lint-fatal")
+    assert result.exit_code == 0, result.output
+    result = run("rules", "test")
+    assert result.exit_code == 0, result.output
+    assert " 0 failed" in result.stderr
+
+
+def test_a_broken_rule_file_is_refused_with_its_place(tmp_path):
+    (tmp_path / "bad.yaml").write_text(BAD)
+    result = fluxmedic("rules", "check", str(tmp_path))
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "bad.yaml:4:" in result.stderr
+    assert "sumary" in result.stderr
+
+
+def test_a_folder_without_rules_is_refused(tmp_path):
+    result = fluxmedic("rules", "check", str(tmp_path))
+    assert result.returncode == 2
+    assert "no rule file is there" in result.stderr
+
+
+def test_warnings_are_fatal_where_that_was_asked_for(tmp_path):
+    text = (shipped_rules() / "kustomization.yaml").read_text().split("\n---")[0]
+    (tmp_path / "r.yaml").write_text(text.replace("kind: Kustomization,", "kind: [Kustomization, ConfigMap],"))
+    result = fluxmedic("rules", "check", str(tmp_path))
+    assert (result.returncode, "warning:" in result.stderr) == (0, True), result.stderr
+    assert fluxmedic("rules", "check", "--lint-fatal", str(tmp_path)).returncode == 3
+
+
+def test_an_example_that_fails_is_told_with_its_place_and_ends_in_one(tmp_path):
+    text = (shipped_rules() / "cilium.yaml").read_text().replace("expect: {state: firing}", "expect: {state: pending}")
+    (tmp_path / "r.yaml").write_text(text)
+    result = run("rules", "test", str(tmp_path))
+    assert result.exit_code == 1
+    assert "r.yaml:" in result.stdout
+    found = json.loads(run("rules", "test", str(tmp_path), "-o", "json").stdout)
+    assert found["failed"] > 0
+
+
+def test_one_rule_may_be_tested_alone():
+    assert run("rules", "test", "--run", "cilium-upgrade-failed").exit_code == 0
+    assert run("rules", "test", "--run", "nothing").exit_code == 2
+
+
+@pytest.mark.parametrize("output", ["table", "wide", "json", "yaml", "name"])
+def test_rules_are_listed_in_every_form(output):
+    result = run("rules", "list", "-o", output)
+    assert result.exit_code == 0
+    assert "cilium-upgrade-failed" in result.stdout
+
+
+def test_the_schema_of_rule_files_is_json():
+    assert "Rule" in json.dumps(json.loads(run("rules", "schema").stdout))
+
+
+def test_a_recording_is_replayed_the_same_whatever_the_hash_seed():
+    results = [fluxmedic("replay", str(RECORDING), "-o", "json", PYTHONHASHSEED=seed) for seed in ("1", "2")]
+    assert results[0].returncode == 0, results[0].stderr
+    assert results[0].stdout == results[1].stdout
+    assert json.loads(results[0].stdout)["kind"] == "ReplayReport"
+
+
+def test_a_replay_is_told_in_a_table():
+    result = run("replay", str(RECORDING))
+    assert result.exit_code == 0
+    assert result.stdout.startswith("INCIDENT")
+    assert "notifications" in result.stderr
+
+
+def test_a_replay_may_stop_early_and_use_other_rules():
+    result = run("replay", str(RECORDING), "--until", "2020-01-01T00:00:00Z", "--rules", str(shipped_rules()))
+    assert result.exit_code == 0
+    assert "0 incidents" in result.stderr
+
+
+def test_a_recording_that_is_not_there_is_a_clear_error():
+    result = fluxmedic("replay", "nowhere.jsonl")
+    assert result.returncode == 2
+    assert "nowhere.jsonl: the recording cannot be read" in result.stderr
+
+
+def test_a_recording_that_was_cut_gives_what_it_has(tmp_path):
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(RECORDING.read_bytes()[:-2000])
+    result = run("replay", str(cut), "-o", "json")
+    assert result.exit_code == 0
+    assert "is cut or damaged" in result.stderr
+    assert json.loads(result.stdout)["signals"] > 0
+
+
+def test_unknown_lines_are_told_and_lose_nothing(tmp_path):
+    plain = tmp_path / "odd.jsonl"
+    with gzip.open(RECORDING) as lines:
+        content = lines.read()
+    plain.write_bytes(b'not json\n{"at": "2026-01-01T00:00:00Z", "type": "DANCE"}\n{"type": "SYNCED"}\n\n' + content)
+    result = run("replay", str(plain), "-o", "json")
+    assert result.exit_code == 0
+    assert "odd.jsonl:1:" in result.stderr
+    assert "odd.jsonl:2: unknown line type 'DANCE'" in result.stderr
+    assert len(json.loads(result.stdout)["incidents"]) == 1
+
+
+def test_a_file_without_one_readable_line_is_an_error(tmp_path):
+    (tmp_path / "no.jsonl").write_text("hello\n")
+    result = fluxmedic("replay", str(tmp_path / "no.jsonl"))
+    assert result.returncode == 2
+    assert "no line of this recording can be read" in result.stderr
+
+
+def test_a_rule_is_explained_clause_by_clause():
+    result = run("rules", "explain", str(RECORDING), "kustomization/catalogue")
+    assert result.exit_code == 0, result.output
+    found = json.loads(run("rules", "explain", str(RECORDING), "Kustomization/catalogue", "-o", "json").stdout)
+    assert found["kind"] == "Explanation"
+    only = json.loads(
+        run("rules", "explain", str(RECORDING), "ks/catalogue", "--rule", "health-check-failed", "-o", "json").stdout
+    )
+    assert only["kind"] == "Explanation"
+    assert run("rules", "explain", str(RECORDING), "catalogue").exit_code == 2
+
+
+def test_settings_are_printed_with_their_origin_and_without_passwords(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("cluster: from-file\nledger: {url: 'postgresql+asyncpg://me:hunter22@db/x'}\n")
+    result = fluxmedic("config", "--config", str(file), FLUXMEDIC_MODE="propose")
+    assert result.returncode == 0, result.stderr
+    assert "hunter22" not in result.stdout
+    assert "from-file" in result.stdout
+    assert "environment FLUXMEDIC_MODE" in result.stdout
+    assert json.loads(fluxmedic("config", "-o", "json").stdout)["kind"] == "Config"
+
+
+def test_a_misspelt_setting_is_an_error_with_its_place():
+    result = fluxmedic("config", FLUXMEDIC_MOED="auto")
+    assert result.returncode == 2
+    assert "FLUXMEDIC_MOED: no setting is called moed" in result.stderr
+
+
+def test_a_scenario_that_does_not_exist_is_a_usage_error_that_names_those_that_do():
+    result = fluxmedic("demo", "--scenario", "nothing")
+    assert result.returncode == 2
+    assert "seed-cilium" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["get", "incidents"], ["why", "kustomization/a"], ["ack", "x"], ["actions", "pause"]]
+)
+def test_without_a_daemon_a_question_ends_in_four(command):
+    result = fluxmedic(*command, "--server", "http://127.0.0.1:1")
+    assert result.returncode == 4
+    assert "no daemon answers at http://127.0.0.1:1" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_token_that_cannot_be_read_is_a_usage_error():
+    result = fluxmedic("ack", "x", "--server", "http://127.0.0.1:1", "--token-file", "/nowhere/token")
+    assert result.returncode == 2
+    assert "the token cannot be read" in result.stderr
+
+
+def test_why_needs_a_kind():
+    assert run("why", "apps").exit_code == 2
+
+
+def test_without_a_cluster_the_daemon_says_what_it_lacks(tmp_path):
+    environment = {"HOME": str(tmp_path), "FLUXMEDIC_LEDGER__URL": f"sqlite+aiosqlite:///{tmp_path}/l.db"}
+    result = fluxmedic("run", "--kubeconfig", str(tmp_path / "nothing"), **environment)
+    assert result.returncode in (2, 4)
+    assert "error:" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_checks_say_which_one_failed(tmp_path):
+    environment = {"HOME": str(tmp_path), "FLUXMEDIC_LEDGER__URL": f"sqlite+aiosqlite:///{tmp_path}/l.db"}
+    result = fluxmedic("check", "--kubeconfig", str(tmp_path / "nothing"), **environment)
+    assert result.returncode == 1
+    assert "cluster" in result.stdout
+    assert "failed" in result.stdout
+    found = json.loads(fluxmedic("check", "--kubeconfig", str(tmp_path / "no"), "-o", "json", **environment).stdout)
+    assert {item["check"]: item["state"] for item in found["items"]}["rules"] == "ok"
+
+
+def test_a_test_message_to_the_log_arrives():
+    result = fluxmedic("notify", "test", "log")
+    assert result.returncode == 0, result.stderr
+    assert "log: sent" in result.stderr
+    assert fluxmedic("notify", "test", "pager").returncode == 2
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J", "a\u202eb", "\x07", "\u2028", "\x9b31m", "\u200b"])
+def test_f109_nothing_from_the_cluster_moves_the_cursor(evil):
+    shown = printable(f"a{evil}b\nc")
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+
+
+def test_the_package_is_a_program_too():
+    assert daemon.cli.main.__doc__

@@ -1,0 +1,186 @@
+"""Commands against a running daemon: the demo in mode propose, asked, acknowledged, approved and interrupted."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+LOOKS = 150
+"""How often a question is asked until the story must have come so far: the end of waiting, nothing else."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **measured, **more}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def demo(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "daemon", "demo", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
+    )
+
+
+class Live:
+    """A demo that is running, and the commands that ask it."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "daemon", *arguments, "--server", self.server]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, env=environment(**more), check=False, timeout=60
+        )
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        found = self.run(*arguments, "-o", "json")
+        return dict(json.loads(found.stdout)) if found.returncode == 0 else {}
+
+    def until(self, *arguments: str, holds) -> dict[str, Any]:
+        """Ask until the answer is as wanted."""
+        for _ in range(LOOKS):
+            found = self.json(*arguments)
+            if found and holds(found):
+                return found
+            time.sleep(0.2)
+        raise AssertionError(f"{arguments} never came so far: {found}")
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    port = free_port()
+    process = demo("--mode", "propose", "--speed", "10", "--bind", f"127.0.0.1:{port}")
+    try:
+        yield Live(f"http://127.0.0.1:{port}")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def proposed(found: dict[str, Any]) -> bool:
+    return any((item["remediation"] or {}).get("phase") == "proposed" for item in found["items"])
+
+
+def test_a_person_reads_agrees_and_sees_it_fixed(live):
+    listed = live.until("get", "incidents", holds=proposed)
+    incident = listed["items"][0]
+    name, plan = incident["id"], incident["remediation"]["plan"]
+
+    table = live.run("get", "incidents", "-o", "wide")
+    assert table.stdout.startswith("ID")
+    assert f"{plan} proposed" in table.stdout
+    assert live.run("get", "incidents", "-o", "name").stdout == f"incident/{name}\n"
+    assert live.run("get", "incidents", "--fail-on", "critical").returncode == 1
+
+    assert "Recovery contract" in live.run("describe", "incident", name[:6]).stdout
+    assert live.json("describe", "incident", name)["id"] == name
+    assert live.run("describe", "incident", "zzz").returncode == 1
+    assert "is the root" in live.run("timeline", name).stdout
+    assert live.json("timeline", name)["kind"] == "Timeline"
+
+    why = live.run("why", "helmrelease/cilium", "-n", "kube-system")
+    assert "is the root of incident" in why.stdout
+    assert live.json("why", "kustomization/cert-manager")["known"]
+
+    assert live.run("ack", name).returncode == 0
+    assert live.run("note", name, "looking at it").returncode == 0
+    assert live.run("approve", "nothing", "--yes").returncode == 2
+    agreed = live.run("approve", plan, "--yes")
+    assert agreed.returncode == 0
+    assert "1. delete-release: set spec.suspend=true" in agreed.stderr
+
+    def mended(found: dict[str, Any]) -> bool:
+        return any(item["state"] in ("recovering", "resolved") for item in found["items"])
+
+    fixed = live.until("get", "incidents", holds=mended)["items"][0]
+    assert fixed["remediation"]["phase"] == "succeeded"
+    assert fixed["remediation"]["approved_by"]
+    texts = [entry["text"] for entry in fixed["timeline"]]
+    assert "looking at it" in texts
+
+
+def test_objects_are_listed_by_health(live):
+    listed = live.until("get", "objects", holds=lambda found: found["total"] > 0)
+    assert {"Kustomization", "GitRepository"} <= {item["kind"] for item in listed["items"]}
+    table = live.run("get", "objects", "-n", "flux-system")
+    assert table.stdout.startswith("KIND")
+    assert "Kustomization/flux-system/cilium" in live.run("get", "objects", "-o", "name").stdout
+    assert live.run("get", "objects", "--health", "Nonsense").stdout == ""
+
+
+def test_the_rules_in_force_are_listed(live):
+    live.until("get", "objects", holds=lambda found: found["total"] > 0)
+    listed = live.json("get", "rules")
+    assert "cilium-upgrade-failed" in {item["name"] for item in listed["items"]}
+    assert live.run("get", "rules").stdout.startswith("NAME")
+
+
+def test_the_kill_switch_is_at_hand(live):
+    live.until("get", "objects", holds=lambda found: found["total"] > 0)
+    assert live.run("actions", "pause").returncode == 0
+    assert live.run("actions", "resume").returncode == 0
+
+
+def test_what_is_no_daemon_is_told_apart():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert Live(f"http://127.0.0.1:{listener.getsockname()[1]}/").server
+    assert Live("http://127.0.0.1:1").run("get", "incidents").returncode == 4
+
+
+def test_an_interrupt_ends_the_demo_well():
+    process = demo("--exit", "--speed", "5", "--bind", f"127.0.0.1:{free_port()}")
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    while "Ctrl-C" not in first:
+        first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in out + error
+    assert "Broken off before the end." in out
+
+
+def test_a_busy_port_is_a_clear_error():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = demo("--exit", "--bind", f"127.0.0.1:{listener.getsockname()[1]}")
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "cannot listen at 127.0.0.1:" in error
+
+
+@pytest.mark.parametrize("bind", ["nonsense", "127.0.0.1:999999"])
+def test_an_address_that_is_none_is_a_clear_error(bind):
+    process = demo("--exit", "--bind", bind)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Traceback" not in error
+
+
+def test_a_demo_as_json_is_one_document_and_the_picture_is_written(tmp_path):
+    picture = tmp_path / "demo.svg"
+    process = demo("--exit", "--no-web", "--mode", "auto", "--speed", "20", "-o", "json", "--picture", str(picture))
+    out, error = process.communicate(timeout=110)
+    assert process.returncode == 0, error
+    found = json.loads(out)
+    assert found["kind"] == "DemoReport"
+    assert [incident["state"] for incident in found["incidents"]] == ["resolved"]
+    assert {row["state"] for row in found["milestones"]} <= {"met", "skipped"}
+    assert "RESOLVED" in error
+    assert "\x1b[" not in error
+    assert "http://" not in error
+    assert picture.read_text().startswith("<svg")
