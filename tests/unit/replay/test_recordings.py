@@ -1,0 +1,204 @@
+"""Real incidents through the core: the right root, one incident, told in time; and the same bytes every time."""
+
+import gzip
+import importlib.util
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.model.errors import ConfigError
+from daemon.model.refs import ObjectRef
+from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, Synced
+from daemon.replay.explain import explain
+from daemon.replay.recording import read_recording, record_gap, record_line, record_sync, record_webhook
+from daemon.replay.replay import replay
+from daemon.rules.compile import compile_rules
+from daemon.settings import shipped_rules
+
+OWN = Path(__file__).resolve().parents[2] / "recordings"
+ALL = Path(__file__).resolve().parents[3].parent / "shared" / "recordings"
+RIGHT = 39
+"""How many of all recordings came out right before; a change may not make it fewer."""
+AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def rules():
+    return compile_rules([(path.name, path.read_text()) for path in sorted(shipped_rules().glob("*.yaml"))])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name.removesuffix(".jsonl.gz") for path in folder.glob("*.jsonl.gz"))
+
+
+def played(folder: Path, name: str, rules: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    expected = json.loads((folder / f"{name}.expect.json").read_text())
+    with gzip.open(folder / f"{name}.jsonl.gz") as lines:
+        return expected, json.loads(json.dumps(replay(lines, rules, name=name)))
+
+
+@pytest.mark.parametrize("name", names(OWN))
+def test_a_real_incident_has_its_root_its_members_and_no_second_incident(name, rules):
+    expected, report = played(OWN, name, rules)
+    assert report["problems"] == []
+    assert len(report["incidents"]) <= expected["max_incidents"]
+    found = {json.dumps(incident["root"], sort_keys=True): incident for incident in report["incidents"]}
+    for wanted in expected["incidents"]:
+        roots = [json.dumps(root, sort_keys=True) for root in (wanted["root"], *wanted["roots_accepted"])]
+        incident = next(found[root] for root in roots if root in found)
+        members = {(member["kind"], member["namespace"], member["name"]) for member in incident["members"]}
+        assert {tuple(member.values()) for member in wanted["members"]} <= members
+        assert not {tuple(member.values()) for member in wanted["never_members"]} & members
+        assert (incident["state"] == "resolved") is wanted["resolved"]
+        words = json.dumps(incident).lower()
+        assert all(word.lower() in words for word in wanted["cause_words"])
+    if expected["quiet"]:
+        assert report["notifications"] == []
+
+
+def test_no_fewer_of_all_recordings_come_out_right_than_before(rules):
+    if not ALL.is_dir():
+        pytest.skip(f"the whole collection of recordings is not beside this checkout ({ALL.name})")
+    spec = importlib.util.spec_from_file_location("judge", ALL / "judge.py")
+    assert spec is not None
+    assert spec.loader is not None
+    judge = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(judge)
+    wrong = {}
+    for name in names(ALL):
+        expected, report = played(ALL, name, rules)
+        faults = judge.faults(expected, report)
+        if faults:
+            wrong[name] = faults
+    assert len(names(ALL)) - len(wrong) >= RIGHT, wrong
+
+
+def test_the_same_lines_give_the_same_bytes(rules):
+    first, second = (played(OWN, "image-pull", rules)[1] for _ in range(2))
+    assert json.dumps(first) == json.dumps(second)
+
+
+def test_a_recording_may_be_cut_at_any_line(rules):
+    with gzip.open(OWN / "image-pull.jsonl.gz") as file:
+        lines = file.readlines()
+    for count in range(1, len(lines), max(1, len(lines) // 12)):
+        report = replay(lines[:count], rules)
+        assert report["problems"] == []
+
+
+def test_until_ends_the_replay_before_its_last_line(rules):
+    expected = json.loads((OWN / "image-pull.expect.json").read_text())
+    early = datetime.fromisoformat(expected["opens_after"])
+    with gzip.open(OWN / "image-pull.jsonl.gz") as lines:
+        assert replay(lines, rules, until=early)["incidents"] == []
+
+
+def test_what_cannot_be_read_at_all_is_an_error(rules):
+    with pytest.raises(ConfigError, match="no line of this recording can be read"):
+        replay([b"no"], rules)
+    with pytest.raises(ConfigError, match="no line of this recording can be read"):
+        explain([b"no"], rules, ObjectRef("default", "", "Kustomization", "apps", "a"))
+
+
+def test_an_explanation_may_be_of_a_moment_and_of_one_rule(rules):
+    ref = ObjectRef("default", "kustomize.toolkit.fluxcd.io", "Kustomization", "flux-system", "nothing")
+    with gzip.open(OWN / "image-pull.jsonl.gz") as lines:
+        told = explain(lines, rules, ref, until=AT)
+    assert told["known"] is False
+
+
+def kustomization(name: str, reason: str = "ReconciliationSucceeded") -> dict[str, Any]:
+    condition = {"type": "Ready", "status": "True", "reason": reason, "message": "ok"}
+    return {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {
+            "name": name,
+            "namespace": "apps",
+            "uid": name,
+            "resourceVersion": "1",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "keep": "me"},
+            "managedFields": [
+                {"manager": "kubectl", "operation": "Apply", "time": "2026-03-01T03:00:00Z", "fieldsV1": {}}
+            ],
+        },
+        "spec": {"values": {"password": "hunter22"}, "path": "./a"},
+        "status": {"conditions": [condition]},
+        "data": {"secret": "c2VjcmV0"},
+    }
+
+
+def test_what_is_recorded_has_no_secret_and_comes_back():
+    raw = kustomization("a")
+    line = record_line(AT, "ADDED", raw)
+    assert b"hunter22" not in line
+    assert b"fieldsV1" not in line
+    assert b"last-applied" not in line
+    assert b"c2VjcmV0" not in line
+    assert b'"keep":"me"' in line
+    resource = "kustomizations.kustomize.toolkit.fluxcd.io"
+    lines = [line, record_sync(AT, resource), record_line(AT, "MODIFIED", raw), record_line(AT, "DELETED", raw)]
+    found = read_recording(lines, "c", "x").signals
+    assert [type(signal) for signal in found] == [ObjectChanged, Synced, ObjectChanged, ObjectGone]
+    assert isinstance(found[0], ObjectChanged)
+    assert found[0].initial
+    assert isinstance(found[2], ObjectChanged)
+    assert not found[2].initial
+
+
+def test_an_object_without_anything_to_hide_is_written_as_it_is():
+    raw = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}}
+    assert json.loads(record_line(AT, "ADDED", raw))["object"] == raw
+
+
+def test_after_a_gap_what_is_missing_is_gone():
+    resource = "kustomizations.kustomize.toolkit.fluxcd.io"
+    lines = [
+        record_line(AT, "ADDED", kustomization("a")),
+        record_line(AT, "ADDED", kustomization("b")),
+        record_sync(AT, resource),
+        record_gap(AT, resource, [kustomization("b"), kustomization("c")]),
+    ]
+    found = read_recording(lines, "c", "x").signals[3:]
+    assert [type(signal).__name__ for signal in found] == ["ObjectGone", "ObjectChanged", "ObjectChanged", "Synced"]
+
+
+def test_a_post_of_notification_controller_is_kept_as_it_came():
+    about = {"kind": "Kustomization", "name": "a", "namespace": "apps"}
+    line = record_webhook(AT, {"X-Signature": "sha256=1"}, {"involvedObject": about, "reason": "r", "message": "m"})
+    (signal,) = read_recording([line], "c", "x").signals
+    assert isinstance(signal, EventSeen)
+    assert signal.origin == "webhook"
+
+
+def test_a_bookmark_says_nothing_and_an_event_is_no_object():
+    lines = [
+        record_line(AT, "BOOKMARK", {"kind": "Kustomization", "metadata": {"resourceVersion": "9"}}),
+        record_line(AT, "DELETED", {"kind": "Event", "metadata": {"name": "e"}}),
+        record_line(AT, "ADDED", {"kind": "Secret", "metadata": {"name": "ordinary"}}),
+        record_line(AT, "ADDED", {"kind": "Unheard", "apiVersion": "x/v1", "metadata": {"name": "u"}}),
+    ]
+    found = read_recording(lines, "c", "x")
+    assert found.problems == ()
+    assert [type(signal) for signal in found.signals] == [ObjectChanged]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "not JSON"),
+        ('{"type": "SYNCED"}', "no time in `at`"),
+        ('{"at": "2026-03-01T03:00:00Z", "type": "DANCE"}', "unknown line type 'DANCE'"),
+        ('{"at": "2026-03-01T03:00:00Z", "type": "ADDED", "object": {}}', "needs kind and metadata.name"),
+        ('{"at": "2026-03-01T03:00:00Z", "type": "WEBHOOK", "body": {}}', "involvedObject.kind is missing"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told_with_its_number_and_skipped(line, words):
+    good = record_sync(AT, "x")
+    found = read_recording([good, "", line, good], "c", "file")
+    assert len(found.signals) == 2
+    assert str(found.problems[0]).startswith("file:3")
+    assert words in str(found.problems[0])
