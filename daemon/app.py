@@ -201,7 +201,10 @@ def notifiers_of(settings: Settings, session: aiohttp.ClientSession) -> Mapping[
         found[Target("slack")] = (notifier, SLACK_PACE)
     if webhook.url:
         key = read_secret(webhook.key_file, "the webhook's key", strip=False)
-        sender = WebhookNotifier(webhook.url, key, session, allow_private=webhook.allow_private)
+        try:
+            sender = WebhookNotifier(webhook.url, key, session, allow_private=webhook.allow_private)
+        except ValueError as error:
+            raise ConfigError(Problem(str(error), path="webhook.url")) from error
         found[Target("webhook")] = (sender, 0.0)
     if not found:
         found[Target("log")] = (LogNotifier(lambda line: log.info("incident", text=line)), 0.0)

@@ -181,8 +181,9 @@ class SlackNotifier:
 
 
 def _code(error: SlackApiError) -> str:
-    response = error.response
-    value = response.get("error") if hasattr(response, "get") else None
+    """Return Slack's own error code; an answer that is no JSON (a proxy's 502) has none."""
+    data = getattr(error.response, "data", error.response)
+    value = data.get("error") if isinstance(data, Mapping) else None
     return value if isinstance(value, str) else ""
 
 
