@@ -5,7 +5,6 @@ The library gives no time limit of its own and, for raw answers, does not look a
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
+import yaml
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config.config_exception import ConfigException
@@ -275,9 +275,10 @@ async def connect(name: str, kubeconfig: str = "") -> KubeCluster:
             await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         else:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, ValueError, json.JSONDecodeError) as error:
+    except (ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
         place = kubeconfig or "the pod's service account"
-        raise ConfigError(Problem(f"no cluster to connect to: {error}", file=place)) from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(Problem(f"no cluster to connect to: {why}", file=place)) from error
     return KubeCluster(name, client_of(configuration))
 
 
