@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 import click
 import orjson
 
-from daemon.model.errors import ClusterError, ConfigError, DaemonError, Forbidden
+from daemon.model.errors import ClusterError, ConfigError, DaemonError, Forbidden, LedgerError
 
 DONE, FINDINGS, USAGE, LINT, UNREACHABLE, TIMED_OUT, FORBIDDEN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 """Exit codes (a contract)."""
@@ -92,6 +92,9 @@ def told() -> Iterator[None]:
     except (ClusterError, Unreachable) as error:
         say(f"error: {error}")
         _leave(UNREACHABLE)
+    except LedgerError as error:
+        say(f"error: {error}")
+        _leave(USAGE)
     except DaemonError as error:
         say(f"error: {error}")
         _leave(FINDINGS)

@@ -24,7 +24,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import ColumnElement, Connection, Table, delete, event, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -190,7 +190,10 @@ async def open_ledger(url: str, *, retries_without_volume: bool = True) -> SqlLe
     A corrupt SQLite file is moved aside and a fresh one begun; a folder that cannot be written gives a ledger in memory
     (when `retries_without_volume`). Both are said in `notices`.
     """
-    address = make_url(url)
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise LedgerError(f"the ledger's address cannot be read: {_told(error)}") from error
     if address.get_backend_name() != "sqlite" or address.database in (None, "", ":memory:"):
         return await _opened(address, None, ())
     path = Path(address.database or "")
@@ -226,7 +229,10 @@ def _moved_aside(path: Path) -> str:
 
 
 async def _opened(address: URL, lock: IO[str] | None, notices: tuple[str, ...]) -> SqlLedger:
-    engine = _engine(address)
+    try:
+        engine = _engine(address)
+    except (ArgumentError, ImportError) as error:
+        raise LedgerError(f"the ledger at {_place(address)} cannot be opened: {_told(error)}") from error
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_migrate)

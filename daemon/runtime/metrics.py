@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 Read = Callable[[], Mapping[str, float]]
@@ -28,10 +28,12 @@ class ProcessMetrics(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterable[Metric]:
-        """Yield one gauge a number."""
+        """Yield one series a number: a counter where the name says so (_total), else a gauge."""
         for prefix, read in sorted(self._readers.items()):
             for name, value in sorted(read().items()):
                 full = NAME.sub("_", f"fluxmedic_{prefix}_{name}".lower())
-                family = GaugeMetricFamily(full, f"{prefix}: {name.replace('_', ' ')}")
+                words = f"{prefix}: {name.replace('_', ' ')}"
+                counts = full.endswith("_total")
+                family = CounterMetricFamily(full, words) if counts else GaugeMetricFamily(full, words)
                 family.add_metric([], value)
                 yield family

@@ -1,0 +1,257 @@
+"""What survives a crash, in a real SQLite file: all rows or none, restored as they were, and every bad file told."""
+
+import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.model.effects import (
+    ForgetIncident,
+    SaveDelivery,
+    SaveIncident,
+    SaveIntent,
+    SaveOutbox,
+    SavePause,
+    SaveResult,
+    SaveSilence,
+)
+from daemon.model.errors import LedgerError
+from daemon.model.incidents import Incident, State
+from daemon.model.notices import Delivery, Notification, Reason, Sent, Silence
+from daemon.model.refs import EffectId, Target
+from daemon.model.remedies import ActionRequest, ActionResult, Outcome
+from daemon.runtime.ledger import SqlLedger, open_ledger
+from tests.builders import T0, Cluster, Story, failing
+
+SLACK = Target("slack")
+
+
+def url(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'ledger.db'}"
+
+
+def incident() -> Incident:
+    return Story().see(Cluster().state("Kustomization", "a", failing())).wait(16).case.incident
+
+
+def notice(told: Incident, key: str = "k1") -> Notification:
+    return Notification(EffectId(key), SLACK, Reason.OPENED, told, T0)
+
+
+def request(told: Incident) -> ActionRequest:
+    return ActionRequest(EffectId("r1"), told.id, "p", 0, 1, "reconcile", told.root, requested_at=T0)
+
+
+async def reopened(ledger: SqlLedger, folder: Path) -> SqlLedger:
+    await ledger.close()
+    return await open_ledger(url(folder))
+
+
+async def test_everything_that_is_open_is_restored_as_it_was(tmp_path):
+    told = incident()
+    silence = Silence("s", (("kind", "*"),), T0 + timedelta(hours=1), "why", "ada", T0)
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit(
+        (
+            SaveIncident(told, told.timeline),
+            SaveOutbox(notice(told)),
+            SaveIntent(request(told)),
+            SaveSilence(silence),
+            SavePause(paused=True),
+        )
+    )
+    ledger = await reopened(ledger, tmp_path)
+    found = await ledger.restore(T0)
+    assert found.incidents == (told,)
+    assert found.outbox == (notice(told),)
+    assert found.intents == ((request(told), "planned"),)
+    assert found.silences == (silence,)
+    assert found.paused
+    await ledger.close()
+
+
+async def test_what_was_settled_is_not_restored(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    ended = replace(told, state=State.RESOLVED, updated_at=T0 - timedelta(days=60))
+    await ledger.commit((SaveIncident(ended), SaveOutbox(notice(told)), SaveIntent(request(told))))
+    delivery = Delivery(EffectId("k1"), SLACK, told.id, Sent.SENT)
+    result = ActionResult(Outcome.CHANGED, "done")
+    await ledger.commit((SaveDelivery(delivery), SaveResult(EffectId("r1"), result), SavePause(paused=False)))
+    found = await ledger.restore(T0)
+    assert (found.incidents, found.outbox, found.intents, found.paused) == ((), (), (), False)
+    await ledger.close()
+
+
+async def test_a_silence_that_is_over_is_not_restored(tmp_path):
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveSilence(Silence("s", (("kind", "*"),), T0, "why", "ada")),))
+    assert (await ledger.restore(T0 + timedelta(seconds=1))).silences == ()
+    await ledger.close()
+
+
+async def test_new_entries_are_added_and_the_state_replaced(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    first = replace(told, timeline=told.timeline[:1])
+    await ledger.commit((SaveIncident(first, first.timeline),))
+    await ledger.commit((SaveIncident(told, told.timeline[1:]),))
+    assert (await ledger.restore(T0)).incidents == (told,)
+    await ledger.close()
+
+
+async def test_a_forgotten_incident_leaves_nothing_behind(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveIncident(told, told.timeline), SaveOutbox(notice(told)), SaveIntent(request(told))))
+    await ledger.commit((ForgetIncident(told.id),))
+    found = await ledger.restore(T0)
+    assert (found.incidents, found.outbox, found.intents) == ((), (), ())
+    await ledger.close()
+
+
+async def test_f055_an_attempt_that_began_before_a_crash_is_known_afterwards(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveOutbox(notice(told)),))
+    assert not await ledger.mark_sending(EffectId("k1"))
+    ledger = await reopened(ledger, tmp_path)
+    assert (await ledger.restore(T0)).outbox == (notice(told),)
+    await ledger.commit((SaveOutbox(notice(told)),))
+    assert await ledger.mark_sending(EffectId("k1"))
+    await ledger.close()
+
+
+async def test_f056_an_action_begins_only_once_and_only_after_its_intent(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    with pytest.raises(LedgerError, match="is not planned"):
+        await ledger.mark_executing(EffectId("r1"))
+    await ledger.commit((SaveIntent(request(told)),))
+    await ledger.mark_executing(EffectId("r1"))
+    await ledger.commit((SaveIntent(request(told)),))
+    with pytest.raises(LedgerError, match="it ran already"):
+        await ledger.mark_executing(EffectId("r1"))
+    ledger = await reopened(ledger, tmp_path)
+    assert (await ledger.restore(T0)).intents == ((request(told), "executing"),)
+    await ledger.close()
+
+
+async def test_rows_are_durable_all_or_none(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("DROP TABLE intents")
+    other.close()
+    with pytest.raises(LedgerError, match="no such table: intents"):
+        await ledger.commit((SaveIncident(told, told.timeline), SaveIntent(request(told))))
+    with pytest.raises(LedgerError):
+        await ledger.mark_executing(EffectId("r1"))
+    with pytest.raises(LedgerError, match="cannot be read"):
+        await ledger.restore(T0)
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        assert other.execute("SELECT count(*) FROM incidents").fetchone() == (0,)
+    other.close()
+    await ledger.close()
+
+
+async def test_f058_a_disk_that_is_full_is_told_and_is_well_again_when_it_has_room(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    async with ledger._engine.connect() as connection:
+        pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar()
+        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    big = replace(told, cause="x" * 200_000)
+    with pytest.raises(LedgerError, match="full"):
+        await ledger.commit((SaveIncident(big),))
+    async with ledger._engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    await ledger.commit((SaveIncident(big),))
+    assert len((await ledger.restore(T0)).incidents) == 1
+    await ledger.close()
+
+
+async def test_f059_a_corrupt_file_is_put_aside_and_a_fresh_one_begun(tmp_path):
+    (tmp_path / "ledger.db").write_bytes(b"this is no database" * 100)
+    ledger = await open_ledger(url(tmp_path))
+    assert "it was moved to ledger.db.corrupt" in ledger.notices[0]
+    assert ledger.volatile == ""
+    assert (tmp_path / "ledger.db.corrupt").read_bytes().startswith(b"this is no database")
+    assert (await ledger.restore(T0)).incidents == ()
+    await ledger.close()
+
+
+async def test_f060_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
+    await (await open_ledger(url(tmp_path))).close()
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+    other.close()
+    with pytest.raises(LedgerError, match="schema 9999, newer than this fluxmedic knows"):
+        await open_ledger(url(tmp_path))
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        assert other.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+    other.close()
+
+
+async def test_f061_a_second_daemon_on_the_same_ledger_is_refused(tmp_path):
+    first = await open_ledger(url(tmp_path))
+    with pytest.raises(LedgerError, match="is in use by another fluxmedic"):
+        await open_ledger(url(tmp_path))
+    await first.close()
+    await (await open_ledger(url(tmp_path))).close()
+
+
+async def test_a_database_that_somebody_holds_is_told(tmp_path):
+    ledger = await open_ledger(url(tmp_path))
+    async with ledger._engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerError, match="locked"):
+        await ledger.commit((SavePause(paused=True),))
+    with pytest.raises(LedgerError, match="locked"):
+        await ledger.mark_sending(EffectId("k1"))
+    other.execute("ROLLBACK")
+    other.close()
+    await ledger.commit((SavePause(paused=True),))
+    await ledger.close()
+
+
+async def test_f062_a_folder_that_cannot_be_made_gives_a_ledger_in_memory_that_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    place = f"sqlite+aiosqlite:///{tmp_path / 'file' / 'ledger.db'}"
+    ledger = await open_ledger(place)
+    assert "is in memory and will not survive a restart" in ledger.volatile
+    assert ledger.notices == (ledger.volatile,)
+    await ledger.commit((SavePause(paused=True),))
+    assert (await ledger.restore(T0)).paused
+    await ledger.close()
+    with pytest.raises(LedgerError, match="has no place to be"):
+        await open_ledger(place, retries_without_volume=False)
+
+
+async def test_a_ledger_in_memory_may_be_asked_for():
+    ledger = await open_ledger("sqlite+aiosqlite:///:memory:")
+    assert (await ledger.restore(T0)).incidents == ()
+    await ledger.close()
+
+
+@pytest.mark.parametrize("address", ["nonsense", "mongodb://x/y", "postgresql+nothing://me:hunter22@db/x"])
+async def test_an_address_that_is_none_is_a_clear_error_without_its_password(address):
+    with pytest.raises(LedgerError) as caught:
+        await open_ledger(address)
+    assert "hunter22" not in str(caught.value)
+
+
+async def test_a_row_that_cannot_be_read_back_is_told(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveIncident(told),))
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("UPDATE incidents SET body = '[]'")
+    other.close()
+    with pytest.raises(LedgerError, match="the ledger cannot be read"):
+        await ledger.restore(T0)
+    await ledger.close()
