@@ -100,7 +100,7 @@ async def test_slack_is_asked_who_we_are(cluster, tmp_path):
 async def test_what_is_recorded_can_be_replayed(cluster, tmp_path):
     for name in ("it.jsonl", "it.jsonl.gz"):
         file = tmp_path / name
-        code, _, error = await fluxmedic(tmp_path, "record", "-o", str(file), "--for", "3")
+        code, _, error = await fluxmedic(tmp_path, "record", "-o", str(file), "--for", "1")
         assert code == 0, error
         assert f"lines written to {file}" in error
         raw = file.read_bytes()

@@ -20,8 +20,8 @@ RECORDING = ROOT / "tests" / "recordings" / "image-pull.jsonl.gz"
 BAD = "apiVersion: fluxmedic.dev/v1\nkind: Rule\nmetadata: {name: x}\nspec: {match: {kind: Kustomization}, sumary: a}\n"
 
 
-def fluxmedic(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the real program, as a person would."""
+def alone(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the program in a process of its own."""
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
     environment = {"PATH": "/usr/bin:/bin", **measured, **more}
     command = [sys.executable, "-m", "daemon", *arguments]
@@ -41,12 +41,12 @@ def test_every_command_has_help_and_the_words_of_the_table():
 
 
 def test_the_list_of_commands_is_told_without_importing_any():
-    result = fluxmedic("--help")
+    result = alone("--help")
     assert result.returncode == 0
     assert all(name in result.stdout for name in COMMANDS)
 
 
-def test_an_unknown_command_is_a_usage_error():
+def test_an_unknown_command_is_a_usage_error(fluxmedic):
     assert fluxmedic("dance").returncode == 2
 
 
@@ -71,7 +71,7 @@ def test_shipped_rules_are_well_formed_and_their_examples_pass():
     assert " 0 failed" in result.stderr
 
 
-def test_a_broken_rule_file_is_refused_with_its_place(tmp_path):
+def test_a_broken_rule_file_is_refused_with_its_place(fluxmedic, tmp_path):
     (tmp_path / "bad.yaml").write_text(BAD)
     result = fluxmedic("rules", "check", str(tmp_path))
     assert result.returncode == 2
@@ -80,13 +80,13 @@ def test_a_broken_rule_file_is_refused_with_its_place(tmp_path):
     assert "sumary" in result.stderr
 
 
-def test_a_folder_without_rules_is_refused(tmp_path):
+def test_a_folder_without_rules_is_refused(fluxmedic, tmp_path):
     result = fluxmedic("rules", "check", str(tmp_path))
     assert result.returncode == 2
     assert "no rule file is there" in result.stderr
 
 
-def test_warnings_are_fatal_where_that_was_asked_for(tmp_path):
+def test_warnings_are_fatal_where_that_was_asked_for(fluxmedic, tmp_path):
     text = (shipped_rules() / "kustomization.yaml").read_text().split("\n---")[0]
     (tmp_path / "r.yaml").write_text(text.replace("kind: Kustomization,", "kind: [Kustomization, ConfigMap],"))
     result = fluxmedic("rules", "check", str(tmp_path))
@@ -121,7 +121,7 @@ def test_the_schema_of_rule_files_is_json():
 
 
 def test_a_recording_is_replayed_the_same_whatever_the_hash_seed():
-    results = [fluxmedic("replay", str(RECORDING), "-o", "json", PYTHONHASHSEED=seed) for seed in ("1", "2")]
+    results = [alone("replay", str(RECORDING), "-o", "json", PYTHONHASHSEED=seed) for seed in ("1", "2")]
     assert results[0].returncode == 0, results[0].stderr
     assert results[0].stdout == results[1].stdout
     assert json.loads(results[0].stdout)["kind"] == "ReplayReport"
@@ -140,7 +140,7 @@ def test_a_replay_may_stop_early_and_use_other_rules():
     assert "0 incidents" in result.stderr
 
 
-def test_a_recording_that_is_not_there_is_a_clear_error():
+def test_a_recording_that_is_not_there_is_a_clear_error(fluxmedic):
     result = fluxmedic("replay", "nowhere.jsonl")
     assert result.returncode == 2
     assert "nowhere.jsonl: the recording cannot be read" in result.stderr
@@ -167,7 +167,7 @@ def test_unknown_lines_are_told_and_lose_nothing(tmp_path):
     assert len(json.loads(result.stdout)["incidents"]) == 1
 
 
-def test_a_file_without_one_readable_line_is_an_error(tmp_path):
+def test_a_file_without_one_readable_line_is_an_error(fluxmedic, tmp_path):
     (tmp_path / "no.jsonl").write_text("hello\n")
     result = fluxmedic("replay", str(tmp_path / "no.jsonl"))
     assert result.returncode == 2
@@ -186,7 +186,7 @@ def test_a_rule_is_explained_clause_by_clause():
     assert run("rules", "explain", str(RECORDING), "catalogue").exit_code == 2
 
 
-def test_settings_are_printed_with_their_origin_and_without_passwords(tmp_path):
+def test_settings_are_printed_with_their_origin_and_without_passwords(fluxmedic, tmp_path):
     file = tmp_path / "s.yaml"
     file.write_text("cluster: from-file\nledger: {url: 'postgresql+asyncpg://me:hunter22@db/x'}\n")
     result = fluxmedic("config", "--config", str(file), FLUXMEDIC_MODE="propose")
@@ -197,13 +197,13 @@ def test_settings_are_printed_with_their_origin_and_without_passwords(tmp_path):
     assert json.loads(fluxmedic("config", "-o", "json").stdout)["kind"] == "Config"
 
 
-def test_a_misspelt_setting_is_an_error_with_its_place():
+def test_a_misspelt_setting_is_an_error_with_its_place(fluxmedic):
     result = fluxmedic("config", FLUXMEDIC_MOED="auto")
     assert result.returncode == 2
     assert "FLUXMEDIC_MOED: no setting is called moed" in result.stderr
 
 
-def test_a_scenario_that_does_not_exist_is_a_usage_error_that_names_those_that_do():
+def test_a_scenario_that_does_not_exist_is_a_usage_error_that_names_those_that_do(fluxmedic):
     result = fluxmedic("demo", "--scenario", "nothing")
     assert result.returncode == 2
     assert "seed-cilium" in result.stderr
@@ -212,14 +212,14 @@ def test_a_scenario_that_does_not_exist_is_a_usage_error_that_names_those_that_d
 @pytest.mark.parametrize(
     "command", [["get", "incidents"], ["why", "kustomization/a"], ["ack", "x"], ["actions", "pause"]]
 )
-def test_without_a_daemon_a_question_ends_in_four(command):
+def test_without_a_daemon_a_question_ends_in_four(fluxmedic, command):
     result = fluxmedic(*command, "--server", "http://127.0.0.1:1")
     assert result.returncode == 4
     assert "no daemon answers at http://127.0.0.1:1" in result.stderr
     assert result.stdout == ""
 
 
-def test_a_token_that_cannot_be_read_is_a_usage_error():
+def test_a_token_that_cannot_be_read_is_a_usage_error(fluxmedic):
     result = fluxmedic("ack", "x", "--server", "http://127.0.0.1:1", "--token-file", "/nowhere/token")
     assert result.returncode == 2
     assert "the token cannot be read" in result.stderr
@@ -231,13 +231,13 @@ def test_why_needs_a_kind():
 
 def test_without_a_cluster_the_daemon_says_what_it_lacks(tmp_path):
     environment = {"HOME": str(tmp_path), "FLUXMEDIC_LEDGER__URL": f"sqlite+aiosqlite:///{tmp_path}/l.db"}
-    result = fluxmedic("run", "--kubeconfig", str(tmp_path / "nothing"), **environment)
+    result = alone("run", "--kubeconfig", str(tmp_path / "nothing"), **environment)
     assert result.returncode in (2, 4)
     assert "error:" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_the_checks_say_which_one_failed(tmp_path):
+def test_the_checks_say_which_one_failed(fluxmedic, tmp_path):
     environment = {"HOME": str(tmp_path), "FLUXMEDIC_LEDGER__URL": f"sqlite+aiosqlite:///{tmp_path}/l.db"}
     result = fluxmedic("check", "--kubeconfig", str(tmp_path / "nothing"), **environment)
     assert result.returncode == 1
@@ -247,7 +247,7 @@ def test_the_checks_say_which_one_failed(tmp_path):
     assert {item["check"]: item["state"] for item in found["items"]}["rules"] == "ok"
 
 
-def test_a_test_message_to_the_log_arrives():
+def test_a_test_message_to_the_log_arrives(fluxmedic):
     result = fluxmedic("notify", "test", "log")
     assert result.returncode == 0, result.stderr
     assert "log: sent" in result.stderr
