@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 import orjson
 
-from daemon.cli.output import Unreachable
+from daemon.cli.output import TimedOut, Unreachable
 from daemon.model.errors import ConfigError, DaemonError, Forbidden, Problem
 
 DEFAULT = "http://127.0.0.1:8080"
@@ -36,12 +36,12 @@ def server_options(command: CommandT) -> CommandT:
 
 
 def ask(server: str, path: str, query: Mapping[str, str] | None = None) -> Document:
-    """Return what the daemon says. Raises Unreachable, or Refused with its own words."""
+    """Return what the daemon says. Raises Unreachable, TimedOut, or Refused with its own words."""
     return asyncio.run(_call(server, "GET", path, query=query))
 
 
 def command(server: str, token_file: str, verb: str, subject: str = "", **more: str) -> Document:
-    """Give the daemon a person's word. Raises Unreachable, Refused, Forbidden, or ConfigError for the token."""
+    """Give the daemon a person's word. Raises as `ask`, Forbidden, or ConfigError for the token."""
     headers = {"Authorization": f"Bearer {_token(token_file)}"} if token_file else {}
     body: dict[str, str] = {"verb": verb, "subject": subject, "actor": getpass.getuser(), **more}
     return asyncio.run(_call(server, "POST", "/api/v1/commands", body=body, headers=headers))
@@ -66,7 +66,9 @@ async def _call(
             session.request(method, url, params=query, json=body, headers=headers) as answer,
         ):
             raw, status = await answer.read(), answer.status
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+    except TimeoutError as error:
+        raise TimedOut(f"the daemon at {server} did not answer within {WITHIN:.0f} s") from error
+    except (aiohttp.ClientError, ValueError) as error:
         why = str(error) or type(error).__name__
         text = f"no daemon answers at {server}: {why}. Is it running? Name another address with --server"
         raise Unreachable(text) from error

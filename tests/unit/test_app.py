@@ -28,7 +28,6 @@ from daemon.simulator.slack import FakeSlack
 from tests.builders import RULES
 
 SPEED = 50.0
-asyncio.set_event_loop(None)  # else pytest-asyncio makes one for the first sync fixture, and nobody closes it
 BAD = RULES.replace("severity: critical", "severity: dreadful")
 
 

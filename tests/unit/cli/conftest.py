@@ -1,16 +1,14 @@
 """The command line as a person gets it: arguments in, exit code and both streams out."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import StringIO
 
 import pytest
 
 from daemon.cli import main
-
-asyncio.set_event_loop(None)  # else pytest-asyncio makes one for the first sync fixture, and nobody closes it
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,7 @@ def fluxmedic(monkeypatch, capsys) -> Callable[..., Done]:
             for name, value in environment.items():
                 patch.setenv(name, value)
             patch.setattr(sys, "argv", ["fluxmedic", *arguments])
+            patch.setattr(sys, "stdin", StringIO())
             capsys.readouterr()
             code: object = 0
             try:

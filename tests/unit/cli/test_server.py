@@ -1,0 +1,140 @@
+"""What each answer, and each silence, of a daemon means for a person who asks."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from daemon.cli import server
+from daemon.cli.output import TimedOut
+
+
+class Far(ThreadingHTTPServer):
+    """A server that says one thing to everybody, and keeps what it was told."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.status, self.says = 200, b"{}"
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One answer."""
+
+    def do_GET(self) -> None:
+        far = self.server
+        assert isinstance(far, Far)
+        length = int(self.headers.get("content-length", 0))
+        if length:
+            far.bodies.append(json.loads(self.rfile.read(length)))
+        far.headers.append(dict(self.headers))
+        self.send_response(far.status)
+        self.send_header("content-length", str(len(far.says)))
+        self.end_headers()
+        self.wfile.write(far.says)
+
+    do_POST = do_GET  # noqa: N815 - the library's name
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    with Far() as serving:
+        thread = Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("says", [b"<html>hello</html>", b"[1]", b""])
+def test_what_answers_and_is_no_daemon_is_told_apart(far, fluxmedic, says):
+    far.says = says
+    done = fluxmedic("get", "incidents", "--server", far.address)
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert "is no fluxmedic daemon" in done.stderr
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_wanted_ends_in_six(far, fluxmedic, status):
+    far.status, far.says = status, b'{"message": "a bearer token is needed"}'
+    done = fluxmedic("ack", "abc", "--server", far.address)
+    assert done.returncode == 6
+    assert "a bearer token is needed; give --token-file" in done.stderr
+
+
+def test_a_refusal_is_told_in_the_daemons_own_words(far, fluxmedic):
+    far.status, far.says = 404, b'{"message": "no incident is called abc"}'
+    done = fluxmedic("describe", "incident", "abc", "--server", far.address)
+    assert done.returncode == 1
+    assert done.stderr == "error: no incident is called abc\n"
+
+
+def test_a_command_carries_the_token_the_actor_and_its_subject(far, fluxmedic, tmp_path):
+    (tmp_path / "token").write_text("s3cret\n")
+    far.status, far.says = 202, b'{"id": "x"}'
+    more = {"FLUXMEDIC_SERVER": f"{far.address}/", "FLUXMEDIC_TOKEN_FILE": str(tmp_path / "token")}
+    assert fluxmedic("note", "abc", "seen", **more).returncode == 0
+    assert far.headers[0]["Authorization"] == "Bearer s3cret"
+    assert far.bodies[0]["verb"] == "note"
+    assert (far.bodies[0]["subject"], far.bodies[0]["text"]) == ("abc", "seen")
+    assert far.bodies[0]["actor"]
+
+
+def test_an_empty_list_is_said_and_not_printed(far, fluxmedic):
+    far.says = b'{"items": []}'
+    done = fluxmedic("get", "incidents", "--state", "open", "--server", far.address)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No open incidents.\n")
+    assert fluxmedic("get", "incidents", "--fail-on", "info", "--server", far.address).returncode == 0
+
+
+@pytest.mark.parametrize(("state", "code"), [("open", 1), ("acknowledged", 1), ("resolved", 0)])
+def test_open_incidents_fail_a_pipeline_that_asks_for_it(far, fluxmedic, state, code):
+    far.says = json.dumps({"items": [{"id": "a", "state": state, "severity": "warning"}]}).encode()
+    assert fluxmedic("get", "incidents", "--fail-on", "warning", "--server", far.address).returncode == code
+    assert fluxmedic("get", "incidents", "--fail-on", "critical", "--server", far.address).returncode == 0
+
+
+def test_f109_an_incidents_words_reach_the_terminal_spelled_out(far, fluxmedic):
+    item = {"id": "a", "state": "open", "severity": "info", "cause": "\x1b[2Jgone", "members": [], "timeline": []}
+    far.says = json.dumps({"items": [item], **item}).encode()
+    for command in (["get", "incidents"], ["describe", "incident", "a"]):
+        shown = fluxmedic(*command, "--server", far.address).stdout
+        assert "\x1b" not in shown
+        assert "\\x1b[2Jgone" in shown
+
+
+def test_an_address_that_is_none_is_told(fluxmedic):
+    done = fluxmedic("get", "rules", "--server", "nonsense")
+    assert done.returncode == 4
+    assert "no daemon answers at nonsense" in done.stderr
+
+
+@pytest.mark.looptime
+async def test_a_daemon_that_hangs_is_not_waited_for_for_ever():
+    hanging = asyncio.Event()
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hanging.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(TimedOut, match="did not answer within 10 s"):
+            await server._call(f"http://127.0.0.1:{port}", "GET", "/readyz")
+        hanging.set()
+        await asyncio.sleep(0.1)
