@@ -170,7 +170,7 @@ def test_an_address_that_is_none_is_a_clear_error():
 
 def test_a_person_may_turn_a_plan_down_and_close_the_incident(fluxmedic):
     port = free_port()
-    process = demo("--mode", "propose", "--speed", "20", "--no-web", "--bind", f"127.0.0.1:{port}")
+    process = demo("--mode", "propose", "--speed", "20", "--bind", f"127.0.0.1:{port}")
     try:
         live = Live(f"http://127.0.0.1:{port}", fluxmedic)
         incident = live.until("get", "incidents", holds=proposed)["items"][0]
