@@ -48,6 +48,59 @@ def test_what_is_wrong_is_told_with_its_place(environment, file, words, tmp_path
         load(environment, str(path) if file else "")
 
 
+def test_a_problem_names_where_its_value_came_from(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("mode: bold\nhttp: {bnid: x}\n")
+    with pytest.raises(ConfigError) as caught:
+        load({"FLUXMEDIC_NOTIFY__RESOLVE_AFTER": "soon"}, str(file), {"helm_storage": "perhaps"})
+    places = {problem.path: problem.file for problem in caught.value.problems}
+    assert places == {
+        "mode": f"file {file}",
+        "http.bnid": f"file {file}",
+        "notify.resolve_after": "environment FLUXMEDIC_NOTIFY__RESOLVE_AFTER",
+        "helm_storage": "flag",
+    }
+
+
+def test_a_yaml_fault_is_told_with_line_and_column(tmp_path):
+    (tmp_path / "s.yaml").write_text("cluster: a\nmode: [\n")
+    with pytest.raises(ConfigError) as caught:
+        load({}, str(tmp_path / "s.yaml"))
+    (problem,) = caught.value.problems
+    assert problem.line == 3
+    assert problem.column > 0
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path):
+    (tmp_path / "s.yaml").write_bytes(b"\xff\xfe\x00cluster")
+    with pytest.raises(ConfigError, match=r"s\.yaml"):
+        load({}, str(tmp_path / "s.yaml"))
+
+
+def test_a_group_that_is_given_a_plain_value_is_an_error_and_no_crash(tmp_path):
+    (tmp_path / "s.yaml").write_text("http: yes\n")
+    with pytest.raises(ConfigError, match="http"):
+        load({"FLUXMEDIC_HTTP__BIND": "127.0.0.1:1"}, str(tmp_path / "s.yaml"))
+
+
+def test_an_empty_file_changes_nothing(tmp_path):
+    (tmp_path / "s.yaml").write_text("")
+    assert load({}, str(tmp_path / "s.yaml")).settings == load({}).settings
+
+
+def test_every_setting_is_printed_with_its_origin():
+    rows = {key: (value, origin) for key, value, origin in printed(load({"FLUXMEDIC_MODE": "auto"}))}
+    assert rows["mode"] == ("auto", "environment FLUXMEDIC_MODE")
+    assert rows["slack.token_file"] == ("", "default")
+    assert len(rows) == len(load({}).origins)
+
+
+def test_settings_cannot_be_changed_once_they_are_read():
+    settings = load({}).settings
+    with pytest.raises(ValueError, match="frozen"):
+        settings.cluster = "other"
+
+
 def test_every_problem_is_told_at_once():
     with pytest.raises(ConfigError) as caught:
         load({"FLUXMEDIC_MOED": "x", "FLUXMEDIC_MODE": "bold"})

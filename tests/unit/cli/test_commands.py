@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import daemon.cli
-from daemon.cli import COMMANDS, cli
+from daemon.cli import COMMANDS, cli, recordings
 from daemon.cli.output import printable
 from daemon.settings import shipped_rules
 
@@ -47,7 +47,14 @@ def test_the_list_of_commands_is_told_without_importing_any():
 
 
 def test_an_unknown_command_is_a_usage_error(fluxmedic):
-    assert fluxmedic("dance").returncode == 2
+    result = fluxmedic("dance")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "No such command" in result.stderr
+
+
+def test_the_help_lists_every_command(fluxmedic):
+    assert "timeline" in fluxmedic("--help").stdout
 
 
 def test_the_version_is_printed_and_needs_neither_cluster_nor_database():
@@ -155,6 +162,47 @@ def test_a_recording_that_was_cut_gives_what_it_has(tmp_path):
     assert json.loads(result.stdout)["signals"] > 0
 
 
+def test_an_empty_recording_is_an_error(fluxmedic, tmp_path):
+    for name in ("empty.jsonl", "empty.jsonl.gz"):
+        (tmp_path / name).write_bytes(b"")
+        result = fluxmedic("replay", str(tmp_path / name))
+        assert result.returncode == 2
+        assert result.stdout == ""
+        assert f"{name}: no line of this recording can be read" in result.stderr
+
+
+def test_a_recording_is_read_by_what_it_is_and_not_by_its_name(tmp_path):
+    plain, packed = tmp_path / "plain.jsonl.gz", tmp_path / "packed.jsonl"
+    packed.write_bytes(RECORDING.read_bytes())
+    with gzip.open(RECORDING) as lines:
+        plain.write_bytes(lines.read())
+    reports = [run("replay", str(path), "-o", "json") for path in (plain, packed, RECORDING)]
+    assert [report.exit_code for report in reports] == [0, 0, 0]
+    assert len({report.stdout for report in reports}) == 1
+
+
+def test_a_recording_damaged_in_the_middle_is_warned_of(tmp_path):
+    raw = bytearray(RECORDING.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    (tmp_path / "bad.jsonl.gz").write_bytes(raw)
+    result = run("replay", str(tmp_path / "bad.jsonl.gz"), "-o", "json")
+    assert result.exit_code == 0
+    assert "is cut or damaged" in result.stderr
+
+
+def test_actions_and_members_of_a_report_are_told_beside_the_table(capsys):
+    place = {"kind": "HelmRelease", "namespace": "kube-system", "name": "cilium"}
+    action = {"action": "delete-release", "object": place, "mode": "proposed", "verdict": "waits for approval"}
+    incident = {"id": "a", "state": "open", "severity": "info", "opened_at": "2026-03-01T03:00:00.000Z", "cause": "c"}
+    recordings._print({"incidents": [{**incident, "members": [place, place]}], "actions": [action], "signals": 7})
+    out, words = capsys.readouterr()
+    assert out.splitlines()[1].split() == ["a", "open", "info", "03:00:00", "2", "c"]
+    assert words.splitlines() == [
+        "action: delete-release HelmRelease/kube-system/cilium (proposed: waits for approval)",
+        "7 signals, 1 incidents, 0 notifications",
+    ]
+
+
 def test_unknown_lines_are_told_and_lose_nothing(tmp_path):
     plain = tmp_path / "odd.jsonl"
     with gzip.open(RECORDING) as lines:
@@ -252,6 +300,49 @@ def test_a_test_message_to_the_log_arrives(fluxmedic):
     assert result.returncode == 0, result.stderr
     assert "log: sent" in result.stderr
     assert fluxmedic("notify", "test", "pager").returncode == 2
+
+
+def test_a_test_message_that_does_not_arrive_ends_in_one(fluxmedic, tmp_path):
+    (tmp_path / "token").write_text("xoxb-1")
+    slack = {
+        "FLUXMEDIC_SLACK__TOKEN_FILE": str(tmp_path / "token"),
+        "FLUXMEDIC_SLACK__CHANNEL": "C1",
+        "FLUXMEDIC_SLACK__API_URL": "http://127.0.0.1:1/api/",
+    }
+    result = fluxmedic("notify", "test", "slack", **slack)
+    assert result.returncode == 1
+    assert result.stderr.startswith("slack: ")
+    assert "xoxb-1" not in result.stderr
+    refused = fluxmedic("notify", "test", "slack", **slack | {"FLUXMEDIC_SLACK__CHANNEL": ""})
+    assert refused.returncode == 2
+    assert "a Slack token without a channel" in refused.stderr
+
+
+def test_bad_rules_and_a_bad_ledger_are_rows_of_the_check_and_keep_no_other_from_being_asked(fluxmedic, tmp_path):
+    (tmp_path / "bad.yaml").write_text(BAD)
+    result = fluxmedic(
+        "check",
+        "--kubeconfig",
+        str(tmp_path / "nothing"),
+        "-o",
+        "json",
+        FLUXMEDIC_RULES=str(tmp_path / "bad.yaml"),
+        FLUXMEDIC_LEDGER__URL="nonsense://nowhere",
+    )
+    assert result.returncode == 1
+    rows = {item["check"]: item for item in json.loads(result.stdout)["items"]}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "rules": "failed",
+        "ledger": "failed",
+        "targets": "ok",
+        "cluster": "failed",
+    }
+    assert "bad.yaml:4:" in rows["rules"]["detail"]
+
+
+def test_nothing_is_coloured_where_there_is_no_terminal(fluxmedic):
+    assert "\x1b" not in fluxmedic("replay", str(RECORDING)).stdout
+    assert "\x1b" not in alone("--help").stdout
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "a\u202eb", "\x07", "\u2028", "\x9b31m", "\u200b"])

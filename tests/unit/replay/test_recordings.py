@@ -3,26 +3,38 @@
 import gzip
 import importlib.util
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.flux.kinds import group_for_kind
+from daemon.model.effects import RunAction, Send
 from daemon.model.errors import ConfigError
-from daemon.model.refs import ObjectRef
+from daemon.model.findings import Severity
+from daemon.model.incidents import Incident, State
+from daemon.model.notices import Notification, Reason
+from daemon.model.refs import EffectId, IncidentId, ObjectRef, Target
+from daemon.model.remedies import ActionRequest, Mode, Phase, Remediation, Step
 from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, Synced
+from daemon.replay.examples import run_examples
 from daemon.replay.explain import explain
 from daemon.replay.recording import read_recording, record_gap, record_line, record_sync, record_webhook
 from daemon.replay.replay import replay
+from daemon.replay.told import Told
 from daemon.rules.compile import compile_rules
 from daemon.settings import shipped_rules
+from tests.builders import RULES
 
 OWN = Path(__file__).resolve().parents[2] / "recordings"
 ALL = Path(__file__).resolve().parents[3].parent / "shared" / "recordings"
 RIGHT = 39
 """How many of all recordings came out right before; a change may not make it fewer."""
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+ROOT = ObjectRef("default", "kustomize.toolkit.fluxcd.io", "Kustomization", "apps", "a")
+INCIDENT = Incident(IncidentId("i"), ROOT, "it broke", Severity.CRITICAL, State.OPEN, AT, AT)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +91,64 @@ def test_no_fewer_of_all_recordings_come_out_right_than_before(rules):
 def test_the_same_lines_give_the_same_bytes(rules):
     first, second = (played(OWN, "image-pull", rules)[1] for _ in range(2))
     assert json.dumps(first) == json.dumps(second)
+
+
+def test_a_rule_whose_example_fails_is_told_by_what_was_seen():
+    lax = RULES.replace("expect: {state: pending}", "expect: {state: firing}")
+    loud = RULES.replace("expect: {state: firing}", "expect: {state: firing, severity: info}")
+    details = [each.detail for text in (RULES, lax, loud) for each in run_examples(compile_rules([("r.yaml", text)]))]
+    assert details == [
+        "",
+        "",
+        "",
+        "expected firing, was pending after 2 s",
+        "expected severity info, the rule's is critical",
+        "",
+    ]
+
+
+def test_a_condition_may_be_absent_from_an_example():
+    text = RULES.replace('given: [{ready: "False", reason: BuildFailed}]', "given: [{stalled: BuildFailed}]", 1)
+    (first, _) = run_examples(compile_rules([("r.yaml", text)]))
+    assert first.detail in ("", "expected firing, was none after 6 s")
+
+
+def test_examples_of_one_rule_may_be_run_alone(rules):
+    assert {each.rule for each in run_examples(rules, "cilium-upgrade-failed")} == {"cilium-upgrade-failed"}
+    assert run_examples(rules, "nothing") == []
+
+
+def test_what_a_plan_would_do_is_listed_once_as_proposed():
+    def told_of(phase: Phase) -> list[Any]:
+        plan = Remediation("p", INCIDENT.id, "r", Mode.PROPOSE, phase, (Step("reconcile", ROOT),), "d", AT)
+        sent = Notification(EffectId("e"), Target("slack"), Reason.OPENED, replace(INCIDENT, remediation=plan), AT)
+        told = Told()
+        told.take(AT, (Send(sent),))
+        told.take(AT, (Send(sent),))
+        assert len(told.notifications) == 2
+        return [(action["mode"], action["action"], action["verdict"]) for action in told.actions]
+
+    assert told_of(Phase.PROPOSED) == [("proposed", "reconcile", "waits for approval")]
+    assert told_of(Phase.VERIFYING) == []
+
+
+def test_what_runs_is_listed_and_a_mere_look_is_not():
+    told = Told()
+    request = ActionRequest(EffectId("a"), INCIDENT.id, "p", 0, 0, "reconcile", ROOT)
+    told.take(AT, (RunAction(request), RunAction(request, look=True)))
+    assert [(action["mode"], action["verdict"]) for action in told.actions] == [("auto", "allowed")]
+
+
+def test_an_explanation_may_be_of_one_rule_alone(rules):
+    root = json.loads((OWN / "image-pull.expect.json").read_text())["incidents"][0]["root"]
+    ref = ObjectRef("default", group_for_kind(root["kind"]), root["kind"], root["namespace"], root["name"])
+    with gzip.open(OWN / "image-pull.jsonl.gz") as file:
+        lines = file.readlines()
+    every: dict[str, Any] = explain(lines, rules, ref)
+    one: dict[str, Any] = explain(lines, rules, ref, rule="health-check-failed")
+    assert len(every["rules"]) > 5
+    assert [each["rule"] for each in one["rules"]] == ["health-check-failed"]
+    assert one["rules"][0] in every["rules"]
 
 
 def test_a_recording_may_be_cut_at_any_line(rules):
