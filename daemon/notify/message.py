@@ -17,7 +17,11 @@ TITLE = 150
 SENTENCE = 300
 NEWS = 12
 """Lines of news in one thread message; the page has the rest."""
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+    r"\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""What steers a terminal, hides, or turns a line around, and half characters that no encoder takes."""
 WORDS = {
     State.OPEN: ("●", "OPEN", "#a30200"),
     State.ACKNOWLEDGED: ("◐", "ACKNOWLEDGED", "#daa038"),
@@ -33,6 +37,8 @@ MARKS = {CheckState.MET: "✓", CheckState.MISSED: "✗", CheckState.SKIPPED: "-
 class Message:
     """What is said, in parts that a target lays out."""
 
+    incident: str
+    state: State
     title: str
     cause: str
     impact: str
@@ -53,6 +59,8 @@ def compose(notification: Notification) -> Message:
     root = f"{incident.root.kind} {incident.root.place}"
     after = f" after {_span(incident.resolved_at - incident.opened_at)}" if incident.resolved_at else ""
     return Message(
+        incident=incident.id,
+        state=incident.state,
         title=plain(f"{sign} {word}{after} · {incident.severity.word} · {root}", TITLE),
         cause=plain(incident.cause or incident.summary, SENTENCE),
         impact=_impact(incident),
@@ -74,11 +82,12 @@ def plain(text: str, limit: int) -> str:
 
 
 def _impact(incident: Incident) -> str:
-    waiting = [member for member in incident.dependents if member.recovered_at is None]
-    names = [member.ref.name for member in waiting]
+    names = [member.ref.name for member in incident.dependents if member.recovered_at is None]
+    total = len(incident.dependents)
     if incident.state is State.RESOLVED or not names:
-        total = len(incident.dependents)
-        return f"{total} dependents were held up; all are well." if total else ""
+        were = "dependent was" if total == 1 else "dependents were"
+        now = f"{len(names)} not seen well yet" if names else "all well now"
+        return f"{total} {were} held up; {now}." if total else ""
     more = f" +{len(names) - NAMES}" if len(names) > NAMES else ""
     return plain(f"Holds up {len(names)}: {', '.join(names[:NAMES])}{more}", SENTENCE)
 

@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from daemon.model.notices import QUIET, Delivery, Notification, Reason, Sent
 from daemon.notify.message import Message, compose
-from daemon.notify.slack_blocks import approval_blocks, fallback, root_blocks, thread_text
+from daemon.notify.slack_blocks import Block, bare, fallback, root_blocks, thread_blocks, thread_text
 
 EVENT_TYPE = "fluxmedic_incident"
 HISTORY = 100
@@ -32,19 +32,31 @@ ADVICE: Mapping[str, str] = {
 }
 SETTLE = 300.0
 """Seconds until a refusal that only a person can lift is tried again (fault 75)."""
+LONGEST = 3600.0
+"""Seconds that we wait at most when Slack asks for a pause: an odd header must not silence us for good."""
 
 
 class SlackNotifier:
     """The Notifier port for one channel."""
 
     def __init__(
-        self, token: str, channel: str, session: aiohttp.ClientSession, *, api_url: str = "", page_url: str = ""
+        self,
+        token: str,
+        channel: str,
+        session: aiohttp.ClientSession,
+        *,
+        api_url: str = "",
+        page_url: str = "",
+        interactive: bool = True,
     ) -> None:
-        """Post into this channel; `page_url` is where incidents can be read."""
+        """Post into this channel, link to `page_url`, and show buttons if there is somebody who answers them."""
         base = api_url or AsyncWebClient.BASE_URL
         self._client = AsyncWebClient(token=token, base_url=base, session=session, retry_handlers=[])
         self._channel = channel
         self._page_url = page_url.rstrip("/")
+        self._interactive = interactive
+        self._halfway: dict[str, str] = {}
+        """Incident to its root, where the root stands but the thread may lack the last news."""
 
     async def send(self, notification: Notification, thread: str) -> Delivery:
         """Post or edit the root; add what is new to its thread."""
@@ -54,6 +66,7 @@ class SlackNotifier:
                 thread = await self._known_root(notification)
             thread = await self._root(notification, message, thread)
             if notification.reason not in QUIET:
+                self._halfway[notification.incident.id] = thread
                 await self._reply(notification, message, thread)
         except SlackApiError as error:
             return self._refused(notification, error)
@@ -61,15 +74,18 @@ class SlackNotifier:
             return self._outcome(notification, Sent.RETRY, f"Slack cannot be reached ({type(error).__name__})")
         except (aiohttp.ClientError, SlackClientError, TimeoutError, asyncio.IncompleteReadError) as error:
             return self._outcome(notification, Sent.UNKNOWN, f"no answer from Slack ({type(error).__name__})")
+        self._halfway.pop(notification.incident.id, None)
         return self._outcome(notification, Sent.SENT, "", thread)
 
     async def find(self, notification: Notification) -> Delivery | None:
-        """Ask the channel whether this very notification already stands there; None when it does not."""
+        """Ask the channel whether this very notification already stands there in full; None when it does not."""
         try:
-            root = await self._search(notification, notification.key)
+            root, shown = await self._search(notification)
         except (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError) as error:
             return self._outcome(notification, Sent.RETRY, f"Slack cannot be asked ({type(error).__name__})")
-        if not root:
+        if not shown:
+            if root:
+                self._halfway[notification.incident.id] = root
             return None
         found = self._outcome(notification, Sent.SENT, "found already shown", root)
         return Delivery(found.key, found.target, found.incident, found.outcome, found.detail, root, duplicate=True)
@@ -94,22 +110,21 @@ class SlackNotifier:
     async def _laid_out(self, notification: Notification, message: Message, thread: str) -> str:
         """Say it in full; if Slack finds that too long, shorter, and at last as plain text (fault 78)."""
         link = f"{self._page_url}/incidents/{notification.incident.id}" if self._page_url else ""
-        full = root_blocks(message, link)
-        for blocks in (full, full[:1], []):
+        full = root_blocks(message, link, interactive=self._interactive)
+        for blocks in (full, full[:2]):
             try:
-                return await self._put(notification, message, thread, blocks)
+                return await self._put(notification, thread, fallback(message), blocks, message.colour)
             except SlackApiError as error:
-                if _code(error) not in TOO_BIG or not blocks:
+                if _code(error) not in TOO_BIG:
                     raise
-        return thread
+        return await self._put(notification, thread, bare(message, link), [], message.colour)
 
-    async def _put(
-        self, notification: Notification, message: Message, thread: str, blocks: list[dict[str, object]]
-    ) -> str:
-        attachments = [{"color": message.colour, "blocks": blocks, "fallback": fallback(message)}] if blocks else []
+    async def _put(self, notification: Notification, thread: str, text: str, blocks: list[Block], colour: str) -> str:
+        """Post or edit the root: the title on top, the rest beside a bar in the state's colour."""
         facts = {
-            "text": fallback(message),
-            "attachments": attachments,
+            "text": text,
+            "blocks": blocks[:1],
+            "attachments": [{"color": colour, "blocks": blocks[1:], "fallback": text}] if blocks else [],
             "metadata": self._metadata(notification, "root"),
         }
         if thread:
@@ -121,41 +136,47 @@ class SlackNotifier:
 
     async def _reply(self, notification: Notification, message: Message, thread: str) -> None:
         channel, _, ts = thread.partition(":")
-        text = thread_text(message, notification)
-        blocks: list[dict[str, object]] = [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
-        blocks += approval_blocks(message, notification.incident.id)
         await self._client.chat_postMessage(
             channel=channel,
             thread_ts=ts,
-            text=text,
-            blocks=blocks,
+            text=thread_text(message, notification),
+            blocks=thread_blocks(message, notification, interactive=self._interactive),
             reply_broadcast=False,
             metadata=self._metadata(notification, "thread"),
         )
 
     async def _known_root(self, notification: Notification) -> str:
         """Find the root of an incident that we do not remember posting: the ledger may have been lost."""
-        if notification.reason is Reason.OPENED and notification.incident.version <= 1:
-            return ""
-        return await self._search(notification, "")
+        halfway = self._halfway.get(notification.incident.id, "")
+        if halfway or (notification.reason is Reason.OPENED and notification.incident.version <= 1):
+            return halfway
+        root, _ = await self._search(notification)
+        return root
 
-    async def _search(self, notification: Notification, key: str) -> str:
-        """Return channel:ts of this incident's root, with this key in it or its thread if one is given."""
+    async def _search(self, notification: Notification) -> tuple[str, bool]:
+        """Return channel:ts of this incident's newest root, and whether this notification stands there in full.
+
+        What adds to the thread is shown when the thread has its key: the root is written before.
+        """
         answer = await self._client.conversations_history(
             channel=self._channel, limit=HISTORY, include_all_metadata=True
         )
+        newest = ""
         for item in answer.get("messages") or []:
             payload = _payload(item)
             if payload.get("incident") != notification.incident.id:
                 continue
             root = f"{self._channel}:{item['ts']}"
-            if not key or payload.get("key") == key or await self._in_thread(item["ts"], key):
-                return root
-        return ""
+            newest = newest or root
+            edited = notification.reason in QUIET and payload.get("key") == notification.key
+            if edited or await self._in_thread(item["ts"], notification.key):
+                return root, True
+        return newest, False
 
     async def _in_thread(self, ts: str, key: str) -> bool:
         answer = await self._client.conversations_replies(channel=self._channel, ts=ts, include_all_metadata=True)
-        return any(_payload(item).get("key") == key for item in answer.get("messages") or [])
+        told = [_payload(item) for item in answer.get("messages") or []]
+        return any((payload.get("part"), payload.get("key")) == ("thread", key) for payload in told)
 
     def _metadata(self, notification: Notification, part: str) -> dict[str, object]:
         incident = notification.incident
@@ -190,7 +211,7 @@ def _code(error: SlackApiError) -> str:
 def _after(error: SlackApiError) -> float | None:
     headers = getattr(error.response, "headers", None) or {}
     value = str(headers.get("Retry-After", ""))
-    return float(value) if value.isdecimal() else None
+    return min(float(value), LONGEST) if value.isdecimal() else None
 
 
 def _payload(item: Mapping[str, object]) -> Mapping[str, object]:
