@@ -45,8 +45,9 @@ class WebhookNotifier:
         *,
         allow_private: bool = False,
         allow_http: bool = False,
+        limit: float = LIMIT,
     ) -> None:
-        """Post to this URL, signed with this key. Raises ValueError for a URL that must not be used."""
+        """Post to this URL within `limit` seconds, signed with this key. Raises ValueError for a URL of no use."""
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or not parts.hostname:
             raise ValueError("the webhook needs an https address with a host")
@@ -58,18 +59,22 @@ class WebhookNotifier:
         self._key = key
         self._session = session
         self._allow_private = allow_private
+        self._limit = limit
 
     async def send(self, notification: Notification, thread: str) -> Delivery:
         """Post it."""
         del thread
         body = orjson.dumps(event_of(notification))
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(self._limit):
                 return await self._post(notification, body, await self._addresses())
-        except ValueError as error:
-            return _outcome(notification, Sent.FAILED, str(error))
+        except aiohttp.ClientConnectorCertificateError:
+            text = f"the certificate of {self._host} is not valid: renew it, or trust who issued it"
+            return _outcome(notification, Sent.RETRY, text)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _outcome(notification, Sent.RETRY, f"the webhook does not answer ({type(error).__name__})")
+        except ValueError as error:
+            return _outcome(notification, Sent.FAILED, str(error))
 
     async def find(self, notification: Notification) -> Delivery | None:
         """Return None: the key makes a repeat harmless."""

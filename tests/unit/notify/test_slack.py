@@ -470,6 +470,15 @@ def test_what_is_seen_to_by_somebody_is_not_offered_to_others():
     assert "actions" not in {block["type"] for block in root_blocks(message, interactive=True)}
 
 
+def test_f078_what_exceeds_slacks_total_is_left_out_from_the_end():
+    contract = tuple("S1 " + "x" * 190 for _ in range(20))
+    message = replace(compose(notice()), contract=contract, cause="c" * 2900, impact="i" * 2900, next_line="n" * 2900)
+    blocks = root_blocks(message)
+    assert len(str(blocks)) <= 11_100
+    assert "c" * 2900 in str(blocks[1])
+    assert blocks[-1]["type"] != "context"
+
+
 def test_a_message_without_anything_but_a_cause_has_no_empty_parts():
     message = replace(compose(notice()), impact="", fields=(), next_line="")
     assert [block["type"] for block in root_blocks(message)] == ["section", "section", "context"]
