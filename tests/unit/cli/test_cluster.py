@@ -68,6 +68,21 @@ async def test_above_observe_the_rights_to_write_are_wanted(cluster, tmp_path):
     assert code == 0
 
 
+async def test_rights_that_are_missing_are_named_and_fail_the_check(cluster, tmp_path):
+    cluster.faults.deny("watch", "kustomizations.kustomize.toolkit.fluxcd.io")
+    cluster.faults.deny("patch", "kustomizations.kustomize.toolkit.fluxcd.io")
+    code, out, _ = await fluxmedic(tmp_path, "check", "-o", "json", FLUXMEDIC_MODE="auto")
+    assert code == 1
+    rows = {item["check"]: item for item in json.loads(out)["items"]}
+    assert rows["kind kustomizations.kustomize.toolkit.fluxcd.io"] == {
+        "check": "kind kustomizations.kustomize.toolkit.fluxcd.io",
+        "state": "failed",
+        "detail": "right missing: watch",
+    }
+    assert rows["action reconcile"]["state"] == "failed"
+    assert "patch kustomizations" in rows["action reconcile"]["detail"]
+
+
 async def test_a_cluster_without_flux_fails_the_check(tmp_path):
     simulated = SimulatedCluster(ScaledClock(1.0))
     for resource in list(simulated.resources.all()):

@@ -95,6 +95,58 @@ def test_a_command_carries_the_token_the_actor_and_its_subject(far, fluxmedic, t
     assert far.bodies[0]["actor"]
 
 
+PLANNED = {
+    "id": "abc",
+    "remediation": {"plan": "p1", "digest": "d1", "steps": [{"action": "reconcile", "text": "annotate \x1b[2J it"}]},
+}
+
+
+def test_an_approval_is_bound_to_what_was_shown(far, fluxmedic):
+    far.says = json.dumps({"items": [{"id": "other", "remediation": None}, PLANNED]}).encode()
+    agreed = fluxmedic("approve", "p1", "--yes", "--server", far.address)
+    assert agreed.returncode == 0
+    assert "1. reconcile: annotate \\x1b[2J it" in agreed.stderr
+    assert {key: far.bodies[0][key] for key in ("verb", "subject", "digest")} == {
+        "verb": "approve",
+        "subject": "p1",
+        "digest": "d1",
+    }
+
+
+def test_nobody_approves_by_saying_nothing(far, fluxmedic):
+    far.says = json.dumps({"items": [PLANNED]}).encode()
+    unsure = fluxmedic("approve", "abc", "--server", far.address)
+    assert unsure.returncode == 130
+    assert unsure.stdout == ""
+    assert "1. reconcile" in unsure.stderr
+    assert far.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("command", "verb", "subject"),
+    [
+        (["deny", "abc"], "deny", "p1"),
+        (["resolve", "abc"], "resolve", "abc"),
+        (["ack", "abc"], "acknowledge", "abc"),
+        (["actions", "pause"], "pause", ""),
+        (["actions", "resume"], "resume", ""),
+    ],
+)
+def test_a_persons_word_is_handed_over_as_it_was_meant(far, fluxmedic, command, verb, subject):
+    far.says = json.dumps({"items": [PLANNED]}).encode()
+    done = fluxmedic(*command, "--server", far.address)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (far.bodies[0]["verb"], far.bodies[0]["subject"]) == (verb, subject)
+
+
+def test_a_plan_that_is_not_there_is_a_usage_error(far, fluxmedic):
+    far.says = json.dumps({"items": [PLANNED]}).encode()
+    done = fluxmedic("deny", "nothing", "--server", far.address)
+    assert done.returncode == 2
+    assert "no plan or incident with a plan is called 'nothing'" in done.stderr
+    assert far.bodies == []
+
+
 def test_an_empty_list_is_said_and_not_printed(far, fluxmedic):
     far.says = b'{"items": []}'
     done = fluxmedic("get", "incidents", "--state", "open", "--server", far.address)
