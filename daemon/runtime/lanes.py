@@ -55,6 +55,8 @@ class TargetLane:
     sent: int = 0
     failed: int = 0
     busy: bool = False
+    flying: bool = False
+    """An attempt is under way: a stop waits for it."""
 
 
 class Lanes:
@@ -80,6 +82,8 @@ class Lanes:
         self._inspector = inspector
         self._objects: dict[ObjectRef, deque[RunAction]] = {}
         self._threads: dict[tuple[Target, str], str] = {}
+        self._given_way: dict[EffectId, tuple[Notification, ...]] = {}
+        """Key of what waits or flies to those it speaks for: their rows are settled when it is, not before."""
         self._inspecting: set[ObjectRef] = set()
         self.targets = {target: TargetLane(notifier, pace) for target, (notifier, pace) in notifiers.items()}
         self.acted = 0
@@ -119,7 +123,7 @@ class Lanes:
 
     def waiting(self) -> int:
         """Return how many notifications and actions wait."""
-        queued = sum(len(lane.waiting) for lane in self.targets.values())
+        queued = sum(len(lane.waiting) + lane.flying for lane in self.targets.values())
         return queued + sum(len(waiting) for waiting in self._objects.values())
 
     def faults(self) -> tuple[str, ...]:
@@ -133,13 +137,14 @@ class Lanes:
         lane.waiting[notification.incident.id] = notification
 
     def _merged(self, before: Notification, after: Notification) -> Notification:
-        """Return one notification for two; the row of the one that gives way is settled as told by the other."""
+        """Return one notification for two; the one that gives way is settled with it."""
         reasons = (before.reason, after.reason)
         reason = next((each for each in ORDER if each in reasons), after.reason)
         kept, dropped = (before, after) if reason is before.reason and reason is Reason.OPENED else (after, before)
-        delivery = Delivery(dropped.key, dropped.target, dropped.incident.id, Sent.SENT, "told with a newer state")
-        self._deliver(delivery)
-        return replace(kept, reason=reason, incident=after.incident, news=before.news + after.news, at=after.at)
+        spoken_for = (*self._given_way.pop(dropped.key, ()), dropped)
+        self._given_way[kept.key] = (*self._given_way.get(kept.key, ()), *spoken_for)
+        newest = before.incident if before.incident.version > after.incident.version else after.incident
+        return replace(kept, reason=reason, incident=newest, news=before.news + after.news, at=after.at)
 
     async def _drain(self, target: Target, lane: TargetLane) -> None:
         waits = delays()
@@ -147,7 +152,9 @@ class Lanes:
             while lane.waiting:
                 incident, notification = next(iter(lane.waiting.items()))
                 del lane.waiting[incident]
+                lane.flying = True
                 delivery = await self._attempt(lane, notification)
+                lane.flying = False
                 if delivery.outcome in (Sent.SENT, Sent.FAILED):
                     self._settle(lane, target, delivery)
                     waits = delays()
@@ -159,7 +166,7 @@ class Lanes:
                 self._put_back(lane, notification)
                 await self._clock.sleep(self._pause(delivery, waits))
         finally:
-            lane.busy = False
+            lane.busy = lane.flying = False
 
     def _pause(self, delivery: Delivery, waits: Iterator[float]) -> float:
         return max(next(waits), delivery.retry_after or 0.0)
@@ -215,6 +222,11 @@ class Lanes:
         if delivery.thread:
             self._threads[(target, delivery.incident)] = delivery.thread
         self._deliver(delivery)
+        for each in self._given_way.pop(delivery.key, ()):
+            if delivery.duplicate:
+                self._enqueue(lane, each)  # what stands there was posted before this one came
+            else:
+                self._deliver(replace(delivery, key=each.key, detail="told with a newer state"))
 
     def _deliver(self, delivery: Delivery) -> None:
         self._inbox.put(Delivered(self._clock.now(), delivery))

@@ -7,28 +7,30 @@ findings and timers, which the cluster shows again. Errors of the library become
 
 import asyncio
 import fcntl
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, TypeVar, assert_never
+from typing import IO, assert_never
 
 import orjson
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import ColumnElement, Connection, Table, delete, event, inspect, select, text, update
+from sqlalchemy import Connection, Table, delete, event, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from daemon.model.codec import decode, encode
+from daemon.model.codec import encode
 from daemon.model.effects import (
     ForgetIncident,
     Row,
@@ -41,20 +43,18 @@ from daemon.model.effects import (
     SaveSilence,
 )
 from daemon.model.errors import LedgerError
-from daemon.model.incidents import Entry, Incident, State
-from daemon.model.notices import Notification, Sent, Silence
+from daemon.model.notices import Sent
 from daemon.model.refs import EffectId
-from daemon.model.remedies import ActionRequest
 from daemon.model.signals import Restored
-from daemon.runtime.ledger_tables import entries, flags, incidents, intents, outbox, silences
+from daemon.runtime.ledger_tables import Rows, entries, flags, incidents, intents, micro, outbox, silences
 
 BUSY = 10_000
 """Milliseconds to wait for another writer's transaction."""
-RESOLVED_RESTORED = timedelta(hours=24)
-"""Resolved incidents this young are restored too, so that their causes can reopen them and pages show them."""
-T = TypeVar("T")
-OPEN_INTENTS = ("planned", "executing")
-OPEN_OUTBOX = ("pending", "sending")
+CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+CHECK_WAIT = 1.0
+"""Seconds to wait for somebody else's lock before the file is checked; the daemon's own lock is taken by then."""
+
+log = structlog.get_logger(__name__)
 
 
 class SqlLedger:
@@ -81,19 +81,22 @@ class SqlLedger:
             raise LedgerError(f"the ledger cannot be written: {_told(error)}") from error
 
     async def restore(self, now: datetime) -> Restored:
-        """Return open and recent incidents, silences in force, and everything unfinished. Raises LedgerError."""
+        """Return open and recent incidents, silences in force, and everything unfinished. Raises LedgerError.
+
+        A row that cannot be read any more is left out and said so: one flipped bit must not keep the daemon down.
+        """
         try:
             async with self._turn, self._engine.connect() as connection:
-                return Restored(
-                    at=now,
-                    incidents=await self._incidents(connection, now),
-                    silences=await _read(connection, silences, Silence, silences.c.ends_at > _micro(now)),
-                    outbox=await _read(connection, outbox, Notification, outbox.c.state.in_(OPEN_OUTBOX)),
-                    intents=await _intents(connection),
-                    paused=(await connection.scalar(select(flags.c.value).where(flags.c.name == "paused"))) == "yes",
-                )
-        except (SQLAlchemyError, ValueError, TypeError) as error:
+                rows = Rows(connection)
+                restored = await rows.restored(now)
+        except SQLAlchemyError as error:
             raise LedgerError(f"the ledger cannot be read: {_told(error)}") from error
+        if rows.damage:
+            counted = ", ".join(f"{count} of {table}" for table, count in sorted(rows.damage.items()))
+            notice = f"damaged rows of the ledger were left out: {counted}"
+            self.notices = (*self.notices, notice)
+            log.error("ledger", notice=notice)
+        return restored
 
     async def mark_sending(self, key: EffectId) -> bool:
         """Note that an attempt at a notification begins; say whether one had begun before. Raises LedgerError."""
@@ -137,14 +140,14 @@ class SqlLedger:
                 changed: dict[str, object] = {"state": state, "detail": delivery.detail[:500], "body": b""}
                 await connection.execute(update(outbox).where(outbox.c.key == delivery.key).values(changed))
             case SaveIntent(request=request):
-                at = _micro(request.requested_at) if request.requested_at else 0
+                at = micro(request.requested_at) if request.requested_at else 0
                 values = {"id": request.id, "incident": request.incident, "state": "planned", "at": at}
                 await self._upsert(connection, intents, {**values, "detail": "", "body": _dump(request)}, {"state"})
             case SaveResult(id=intent, result=result):
                 changed = {"state": result.outcome.value, "detail": result.detail[:2000]}
                 await connection.execute(update(intents).where(intents.c.id == intent).values(changed))
             case SaveSilence(silence=silence):
-                values = {"id": silence.id, "ends_at": _micro(silence.ends_at), "body": _dump(silence)}
+                values = {"id": silence.id, "ends_at": micro(silence.ends_at), "body": _dump(silence)}
                 await self._upsert(connection, silences, values, set())
             case SavePause(paused=paused):
                 await self._upsert(connection, flags, {"name": "paused", "value": "yes" if paused else "no"}, set())
@@ -160,8 +163,8 @@ class SqlLedger:
         values = {
             "id": incident.id,
             "state": incident.state.value,
-            "opened_at": _micro(incident.opened_at),
-            "updated_at": _micro(incident.updated_at),
+            "opened_at": micro(incident.opened_at),
+            "updated_at": micro(incident.updated_at),
             "body": _dump(replace(incident, timeline=())),
         }
         await self._upsert(connection, incidents, values, set())
@@ -176,12 +179,6 @@ class SqlLedger:
         """Insert, or replace everything but the key and the columns to keep."""
         statement = _upsert_into(table, self._engine.dialect.name, frozenset(keep))
         await connection.execute(statement, dict(values))
-
-    async def _incidents(self, connection: AsyncConnection, now: datetime) -> tuple[Incident, ...]:
-        recent = incidents.c.updated_at > _micro(now - RESOLVED_RESTORED)
-        wanted = (incidents.c.state != State.RESOLVED.value) | recent
-        found = await _read(connection, incidents, Incident, wanted)
-        return tuple([replace(each, timeline=await _timeline(connection, each)) for each in found])
 
 
 async def open_ledger(url: str, *, retries_without_volume: bool = True) -> SqlLedger:
@@ -201,9 +198,11 @@ async def open_ledger(url: str, *, retries_without_volume: bool = True) -> SqlLe
         lock = _locked(path)
     except OSError as error:
         return await _in_memory(f"{path.parent}: {error.strerror}", allowed=retries_without_volume)
-    notices: tuple[str, ...] = ()
-    if not await _is_sound(address):
-        notices = (_moved_aside(path),)
+    try:
+        notices = () if await _is_sound(address) else (_moved_aside(path),)
+    except LedgerError:
+        lock.close()
+        raise
     return await _opened(address, lock, notices)
 
 
@@ -295,13 +294,15 @@ def _locked(path: Path) -> IO[str]:
 
 
 async def _is_sound(address: URL) -> bool:
-    """Ask SQLite whether the file is what it should be."""
-    engine = create_async_engine(address.set(drivername="sqlite+aiosqlite"))
+    """Ask SQLite whether the file is what it should be. Raises LedgerError when it cannot say."""
+    engine = create_async_engine(address.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": CHECK_WAIT})
     try:
         async with engine.connect() as connection:
             return bool((await connection.scalar(text("PRAGMA quick_check"))) == "ok")
-    except SQLAlchemyError:
-        return False
+    except SQLAlchemyError as error:
+        if _code(error) in CORRUPT:
+            return False
+        raise LedgerError(f"the ledger at {_place(address)} cannot be checked: {_told(error)}") from error
     finally:
         await engine.dispose()
 
@@ -319,35 +320,21 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-async def _read(connection: AsyncConnection, table: Table, kind: type[T], wanted: ColumnElement[bool]) -> tuple[T, ...]:
-    found = await connection.execute(select(table.c.body).where(wanted))
-    return tuple(decode(kind, orjson.loads(body)) for (body,) in found)
-
-
-async def _timeline(connection: AsyncConnection, incident: Incident) -> tuple[Entry, ...]:
-    wanted = select(entries.c.body).where(entries.c.incident == incident.id).order_by(entries.c.seq)
-    return tuple(decode(Entry, orjson.loads(body)) for (body,) in await connection.execute(wanted))
-
-
-async def _intents(connection: AsyncConnection) -> tuple[tuple[ActionRequest, str], ...]:
-    wanted = select(intents.c.body, intents.c.state).where(intents.c.state.in_(OPEN_INTENTS))
-    return tuple((decode(ActionRequest, orjson.loads(body)), state) for body, state in await connection.execute(wanted))
-
-
 def _pending(at: datetime, body: object) -> dict[str, object]:
-    return {"state": "pending", "at": _micro(at), "detail": "", "body": _dump(body)}
+    return {"state": "pending", "at": micro(at), "detail": "", "body": _dump(body)}
 
 
 def _dump(value: object) -> bytes:
     return orjson.dumps(encode(value))
 
 
-def _micro(at: datetime) -> int:
-    return int(at.timestamp() * 1_000_000)
-
-
 def _place(address: URL) -> str:
     return address.render_as_string(hide_password=True)
+
+
+def _code(error: SQLAlchemyError) -> int:
+    """Return SQLite's primary result code; 0 when the fault is not SQLite's."""
+    return int(getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)) & 0xFF
 
 
 def _told(error: Exception) -> str:

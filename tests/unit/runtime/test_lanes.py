@@ -191,7 +191,7 @@ async def test_while_a_target_is_away_the_newest_state_waits_under_the_strongest
         assert bench.lanes.faults() == ()
 
 
-async def test_f074_as_long_as_the_target_asks_nothing_is_tried_again():
+async def test_f073_as_long_as_the_target_asks_nothing_is_tried_again():
     channel = Channel(Sent.RETRY, after=120.0)
     async with lanes(channel) as bench:
         bench.lanes.send(send("k1"))
@@ -217,7 +217,7 @@ async def test_f075_a_target_that_refuses_is_told_and_not_hammered():
         assert bench.lanes.targets[SLACK].failed == 1
 
 
-async def test_f073_after_an_attempt_without_an_answer_the_target_is_asked_before_anything_is_repeated():
+async def test_f074_after_an_attempt_without_an_answer_the_target_is_asked_before_anything_is_repeated():
     channel = Channel(Sent.UNKNOWN)
     channel.found = Delivery(EffectId("k1"), SLACK, "i", Sent.SENT, "found", "C:7", duplicate=True)
     async with lanes(channel) as bench:
@@ -226,6 +226,56 @@ async def test_f073_after_an_attempt_without_an_answer_the_target_is_asked_befor
         assert len(channel.sent) == 1
         assert channel.asked == 1
         assert bench.inbox.deliveries() == [("k1", Sent.SENT)]
+
+
+async def test_f074_what_came_while_the_outcome_was_unknown_is_shown_though_the_first_was_found():
+    told, channel = incident(), Channel(Sent.UNKNOWN)
+    channel.found = Delivery(EffectId("k1"), SLACK, told.id, Sent.SENT, "found", "C:7", duplicate=True)
+    async with lanes(channel) as bench:
+        bench.lanes.send(send("k1", Reason.OPENED, told))
+        await asyncio.sleep(0.1)
+        over = replace(told, cause="it is over", version=told.version + 1)
+        bench.lanes.send(send("k2", Reason.RESOLVED, over))
+        await asyncio.sleep(60)
+        (_, first), (last, thread) = [(note.key, where) for note, where in channel.sent]
+        assert (first, last, thread) == ("", "k2", "C:7")
+        assert channel.sent[-1][0].incident.cause == "it is over"
+        assert bench.inbox.deliveries() == [("k1", Sent.SENT), ("k2", Sent.SENT)]
+
+
+async def test_f055_what_gave_way_is_settled_only_with_what_speaks_for_it():
+    told, channel = incident(), Channel(Sent.RETRY, Sent.RETRY, after=30.0)
+    async with lanes(channel) as bench:
+        bench.lanes.send(send("k1", Reason.OPENED, told))
+        await asyncio.sleep(1)
+        bench.lanes.send(send("k2", Reason.RESOLVED, told))
+        await asyncio.sleep(15)
+        assert bench.inbox.deliveries() == []
+        await asyncio.sleep(100)
+        assert bench.inbox.deliveries() == [("k1", Sent.SENT), ("k2", Sent.SENT)]
+
+
+async def test_what_gave_way_to_something_that_gives_way_itself_is_settled_too():
+    told, channel = incident(), Channel(Sent.RETRY, after=30.0)
+    async with lanes(channel) as bench:
+        bench.lanes.send(send("k1", Reason.JOINED, told))
+        await asyncio.sleep(1)
+        for number, reason in ((2, Reason.ACKNOWLEDGED), (3, Reason.JOINED), (4, Reason.RESOLVED)):
+            bench.lanes.send(send(f"k{number}", reason, told))
+        await asyncio.sleep(100)
+        assert [note.key for note, _ in channel.sent] == ["k1", "k4"]
+        assert sorted(bench.inbox.deliveries()) == [(f"k{number}", Sent.SENT) for number in (1, 2, 3, 4)]
+
+
+async def test_f057_a_message_in_flight_counts_as_work_that_a_stop_waits_for():
+    channel = Channel()
+    channel.slow = 5.0
+    async with lanes(channel) as bench:
+        bench.lanes.send(send("k1"))
+        await asyncio.sleep(1)
+        assert bench.lanes.waiting() == 1
+        await asyncio.sleep(5)
+        assert bench.lanes.waiting() == 0
 
 
 async def test_what_the_target_does_not_have_is_sent_again():
@@ -284,7 +334,7 @@ async def test_an_action_runs_after_its_mark_and_its_result_is_told():
         assert bench.lanes.acted == 1
 
 
-async def test_f057_without_a_record_nothing_is_done():
+async def test_f059_without_a_record_nothing_is_done():
     hand = Hand(ActionResult(Outcome.CHANGED, "done"))
     async with lanes(hand=hand) as bench:
         bench.marks.broken = True

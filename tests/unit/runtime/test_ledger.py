@@ -1,6 +1,12 @@
 """What survives a crash, in a real SQLite file: all rows or none, restored as they were, and every bad file told."""
 
+import importlib
+import os
+import pkgutil
 import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,9 +26,11 @@ from daemon.model.effects import (
 from daemon.model.errors import LedgerError
 from daemon.model.incidents import Incident, State
 from daemon.model.notices import Delivery, Notification, Reason, Sent, Silence
-from daemon.model.refs import EffectId, Target
+from daemon.model.refs import EffectId, IncidentId, Target
 from daemon.model.remedies import ActionRequest, ActionResult, Outcome
 from daemon.runtime.ledger import SqlLedger, open_ledger
+from daemon.runtime.ledger_tables import metadata
+from daemon.runtime.migrations import versions
 from tests.builders import T0, Cluster, Story, failing
 
 SLACK = Target("slack")
@@ -157,7 +165,7 @@ async def test_rows_are_durable_all_or_none(tmp_path):
     await ledger.close()
 
 
-async def test_f058_a_disk_that_is_full_is_told_and_is_well_again_when_it_has_room(tmp_path):
+async def test_f059_a_disk_that_is_full_is_told_and_is_well_again_when_it_has_room(tmp_path):
     told = incident()
     ledger = await open_ledger(url(tmp_path))
     async with ledger._engine.connect() as connection:
@@ -173,7 +181,7 @@ async def test_f058_a_disk_that_is_full_is_told_and_is_well_again_when_it_has_ro
     await ledger.close()
 
 
-async def test_f059_a_corrupt_file_is_put_aside_and_a_fresh_one_begun(tmp_path):
+async def test_f060_a_corrupt_file_is_put_aside_and_a_fresh_one_begun(tmp_path):
     (tmp_path / "ledger.db").write_bytes(b"this is no database" * 100)
     ledger = await open_ledger(url(tmp_path))
     assert "it was moved to ledger.db.corrupt" in ledger.notices[0]
@@ -183,7 +191,7 @@ async def test_f059_a_corrupt_file_is_put_aside_and_a_fresh_one_begun(tmp_path):
     await ledger.close()
 
 
-async def test_f060_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
+async def test_f064_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
     await (await open_ledger(url(tmp_path))).close()
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -219,7 +227,7 @@ async def test_a_database_that_somebody_holds_is_told(tmp_path):
     await ledger.close()
 
 
-async def test_f062_a_folder_that_cannot_be_made_gives_a_ledger_in_memory_that_says_so(tmp_path):
+async def test_f072_a_folder_that_cannot_be_made_gives_a_ledger_in_memory_that_says_so(tmp_path):
     (tmp_path / "file").touch()
     place = f"sqlite+aiosqlite:///{tmp_path / 'file' / 'ledger.db'}"
     ledger = await open_ledger(place)
@@ -245,13 +253,193 @@ async def test_an_address_that_is_none_is_a_clear_error_without_its_password(add
     assert "hunter22" not in str(caught.value)
 
 
-async def test_a_row_that_cannot_be_read_back_is_told(tmp_path):
+async def test_f060_rows_that_are_damaged_are_left_out_and_said_so(tmp_path):
+    told = incident()
+    sound = replace(told, id=IncidentId("sound"), timeline=())
+    ledger = await open_ledger(url(tmp_path))
+    rows = (SaveIncident(told, told.timeline), SaveIncident(sound), SaveIntent(request(told)), SaveOutbox(notice(told)))
+    await ledger.commit(rows)
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("UPDATE incidents SET body = '[]' WHERE id = ?", (told.id,))
+        other.execute("UPDATE intents SET body = '{'")
+    other.close()
+    found = await ledger.restore(T0)
+    assert found.incidents == (sound,)
+    assert found.intents == ()
+    assert found.outbox == (notice(told),)
+    assert ledger.notices == ("damaged rows of the ledger were left out: 1 of incidents, 1 of intents",)
+    await ledger.close()
+
+
+async def test_f060_a_damaged_entry_keeps_its_place_so_that_the_next_one_overwrites_none(tmp_path):
+    told = incident()
+    assert len(told.timeline) > 1
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveIncident(told, told.timeline),))
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("UPDATE entries SET body = 'x' WHERE seq = 0")
+    other.close()
+    (found,) = (await ledger.restore(T0)).incidents
+    assert "damaged" in found.timeline[0].text
+    assert found.timeline[1:] == told.timeline[1:]
+    await ledger.close()
+
+
+async def test_f060_a_bit_that_flips_in_any_page_never_keeps_the_daemon_down(tmp_path):
     told = incident()
     ledger = await open_ledger(url(tmp_path))
-    await ledger.commit((SaveIncident(told),))
-    with sqlite3.connect(tmp_path / "ledger.db") as other:
-        other.execute("UPDATE incidents SET body = '[]'")
+    await ledger.commit((SaveIncident(told, told.timeline), SaveOutbox(notice(told)), SaveIntent(request(told))))
+    await ledger.close()
+    whole = (tmp_path / "ledger.db").read_bytes()
+    fates = set()
+    for number, place in enumerate(range(19, len(whole), len(whole) // 24)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        flipped = bytearray(whole)
+        flipped[place : place + 64] = bytes(each ^ 0x10 for each in whole[place : place + 64])
+        (folder / "ledger.db").write_bytes(flipped)
+        again = await open_ledger(url(folder))
+        found = await again.restore(T0)
+        moved = "corrupt" in "".join(again.notices)
+        assert moved == (folder / "ledger.db.corrupt").exists()
+        assert not (moved and found.incidents)
+        await again.commit((SavePause(paused=True),))
+        await again.close()
+        fates.add(moved)
+    assert fates == {True, False}
+
+
+async def test_f060_a_good_file_that_cannot_be_checked_now_is_refused_and_stays(tmp_path):
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SavePause(paused=True),))
+    await ledger.close()
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("UPDATE flags SET value = value")
+    with pytest.raises(LedgerError, match="cannot be checked: database is locked"):
+        await open_ledger(url(tmp_path))
     other.close()
-    with pytest.raises(LedgerError, match="the ledger cannot be read"):
-        await ledger.restore(T0)
+    ledger = await open_ledger(url(tmp_path))
+    assert ledger.notices == ()
+    assert (await ledger.restore(T0)).paused
+    await ledger.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of 512 KiB of which nothing is left."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("no right to mount a small disk")
+    with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(b"x" * 4096):
+            pass
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+async def test_f059_a_disk_that_is_full_at_the_start_is_a_clear_error_and_nothing_is_moved(small_disk):
+    with pytest.raises(LedgerError, match=r"full|disk I/O error"):
+        await open_ledger(url(small_disk))
+    (small_disk / "filler").unlink()
+    ledger = await open_ledger(url(small_disk))
+    assert ledger.notices == ()
+    await ledger.close()
+
+
+async def test_f059_a_disk_that_fills_up_loses_nothing_that_was_durable(small_disk):
+    told = incident()
+    (small_disk / "filler").unlink()
+    ledger = await open_ledger(url(small_disk))
+    await ledger.commit((SaveIncident(told, told.timeline),))
+    with pytest.raises(LedgerError, match=r"full|disk I/O error"):
+        await ledger.commit((SaveIncident(replace(told, cause="x" * 500_000)),))
+    ledger = await reopened(ledger, small_disk)
+    assert (await ledger.restore(T0)).incidents == (told,)
+    await ledger.close()
+
+
+async def test_f072_a_folder_without_the_right_to_write_gives_a_ledger_in_memory(tmp_path, nobody):
+    ledger = await open_ledger(url(tmp_path / "mine"))
+    assert "Permission denied" in ledger.volatile
+    await ledger.commit((SavePause(paused=True),))
+    assert (await ledger.restore(T0)).paused
+    await ledger.close()
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[None]:
+    """Take the right to write away: from root by being somebody else for a while."""
+    (tmp_path / "mine").mkdir(mode=0o500)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield
+    if root:
+        os.seteuid(0)
+
+
+async def test_f064_an_empty_database_is_brought_to_the_newest_tables_and_again_is_harmless(tmp_path):
+    told = incident()
+    sqlite3.connect(tmp_path / "ledger.db").close()
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveIncident(told, told.timeline),))
+    for _ in range(2):
+        ledger = await reopened(ledger, tmp_path)
+    assert (await ledger.restore(T0)).incidents == (told,)
+    assert ledger.notices == ()
+    await ledger.close()
+
+
+async def test_f064_the_migrations_lead_to_the_very_tables_that_the_code_uses(tmp_path):
+    await (await open_ledger(url(tmp_path))).close()
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        for table in metadata.sorted_tables:
+            found = {(name, bool(key)) for _, name, _, _, _, key in other.execute(f"PRAGMA table_info({table.name})")}
+            assert found == {(column.name, column.primary_key) for column in table.columns}
+            indexed = {name for _, name, *_ in other.execute(f"PRAGMA index_list({table.name})")}
+            assert {index.name for index in table.indexes} <= indexed
+    other.close()
+
+
+async def test_f064_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_path):
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("CREATE TABLE silences (id TEXT)")  # in the way of the fourth of the first tables
+    other.close()
+    with pytest.raises(LedgerError, match="table silences already exists"):
+        await open_ledger(url(tmp_path))
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        assert other.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [("silences",)]
+        other.execute("DROP TABLE silences")
+    other.close()
+    ledger = await open_ledger(url(tmp_path))
+    assert (await ledger.restore(T0)).incidents == ()
+    await ledger.close()
+
+
+def test_f064_nobody_takes_the_ledger_back_to_an_older_schema():
+    for module in pkgutil.iter_modules(versions.__path__):
+        with pytest.raises(NotImplementedError, match="never taken back"):
+            importlib.import_module(f"{versions.__name__}.{module.name}").downgrade()
+
+
+async def test_f055_what_waits_for_a_target_is_restored_in_the_order_it_was_decided(tmp_path):
+    told = incident()
+    late = replace(notice(told, "a"), at=T0 + timedelta(seconds=9), reason=Reason.RESOLVED)
+    early = notice(told, "b")
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveOutbox(late), SaveOutbox(early)))
+    assert (await ledger.restore(T0)).outbox == (early, late)
+    await ledger.close()
+
+
+async def test_f063_every_writing_goes_through_one_connection_that_waits_for_the_disk(tmp_path):
+    ledger = await open_ledger(url(tmp_path))
+    async with ledger._engine.connect() as one, ledger._engine.connect() as other:
+        assert (await one.get_raw_connection()).driver_connection is (
+            await other.get_raw_connection()
+        ).driver_connection
+        pragmas = [(await one.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
+    assert pragmas == ["wal", 2]
     await ledger.close()
