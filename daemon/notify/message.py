@@ -109,7 +109,9 @@ def _next(notification: Notification) -> str:
     incident = notification.incident
     plan = incident.remediation
     if incident.state is State.RESOLVED:
-        return plain(f"Mended by plan {plan.id}: {plan.verdict}", SENTENCE) if plan else "Mended without us."
+        if plan is None or plan.phase is not Phase.SUCCEEDED:
+            return "Mended without us."
+        return plain(f"Mended by plan {plan.id}: {plan.verdict}", SENTENCE)
     if plan is not None and plan.phase is Phase.PROPOSED:
         return f"Waits for approval: fluxmedic approve {plan.id}"
     if plan is not None and plan.phase in (Phase.RUNNING, Phase.VERIFYING):

@@ -19,6 +19,7 @@ from daemon.model.refs import IncidentId, ObjectRef
 
 LIMIT = 500
 """Items of one answer at most; `offset` turns the page."""
+DIGITS = 9
 JSON = "application/json"
 
 
@@ -126,6 +127,10 @@ def readiness(view: View) -> HttpAnswer:
     )
 
 
+def number(text: str, otherwise: int) -> int:
+    """Return the number that a query gives; something else for what is none, or is longer than any list."""
+    return int(text) if text.isdecimal() and len(text) <= DIGITS else otherwise
+
+
 def _window(query: Mapping[str, str]) -> tuple[int, int]:
-    start, count = query.get("offset", ""), query.get("limit", "")
-    return (int(start) if start.isdecimal() else 0, min(int(count), LIMIT) if count.isdecimal() else LIMIT)
+    return number(query.get("offset", ""), 0), min(number(query.get("limit", ""), LIMIT), LIMIT)

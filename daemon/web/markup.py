@@ -51,6 +51,16 @@ def moment(at: datetime | None, form: str = "%H:%M:%S") -> Markup:
     return tag("time", utc.strftime(form), datetime=utc.isoformat(), title=utc.strftime("%Y-%m-%d %H:%M:%S UTC"))
 
 
+def span(seconds: float) -> str:
+    """Return a length of time as people say it, in seconds, minutes, hours or days."""
+    minutes = max(0, int(seconds)) // 60
+    if not minutes:
+        return f"{max(0, int(seconds))} s"
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 60 * 48 else f"{minutes // 1440} d"
+
+
 def page(title: str, *body: object, refresh: int = 0) -> Markup:
     """Return a whole document."""
     again = Markup(f'<meta http-equiv="refresh" content="{refresh}">') if refresh else Markup("")

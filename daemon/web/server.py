@@ -17,8 +17,9 @@ from daemon.model.errors import ConfigError, Problem
 from daemon.model.ports import Clock, HttpAnswer, HttpRequest, HttpRoute, Readiness, View
 from daemon.model.refs import IncidentId
 from daemon.web import api
+from daemon.web.incident import incident_page
 from daemon.web.markup import Markup
-from daemon.web.pages import incident_page, incidents_page, missing_page
+from daemon.web.pages import incidents_page, missing_page
 
 STYLE = files("daemon.web").joinpath("style.css").read_text()
 """Calm, readable on a phone, dark where the reader's system is; state is never told by colour alone."""
@@ -82,7 +83,8 @@ class WebServer:
     def app(self) -> web.Application:
         """Return the application with every route."""
         largest = max([route.limit for route in self._routes] or [0])
-        app = web.Application(middlewares=[_guard], client_max_size=max(largest, 64 * 1024))
+        app = web.Application(middlewares=[_worded], client_max_size=max(largest, 64 * 1024))
+        app.on_response_prepare.append(_guarded)
         add = app.router.add_get
         add("/", self._home)
         add("/incidents/{id}.json", self._incident_json)
@@ -111,8 +113,7 @@ class WebServer:
         return handle
 
     async def _home(self, request: web.Request) -> web.StreamResponse:
-        offset = request.query.get("offset", "")
-        start = int(offset) if offset.isdecimal() else 0
+        start = api.number(request.query.get("offset", ""), 0)
         shown = incidents_page(self._view.incidents(), self._vitals.readiness(), self._clock.now(), start)
         return _page(shown)
 
@@ -150,7 +151,7 @@ class WebServer:
         if self._streams >= STREAMS:
             return _response(api.problem(503, "too many readers of the stream; try again later"))
         self._streams += 1
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **HEADERS})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         sent: dict[str, object] = {}
         try:
             await response.prepare(request)
@@ -199,15 +200,17 @@ async def _body(request: web.Request, limit: int) -> bytes | None:
 
 
 @web.middleware
-async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Put the same headers on every answer, errors included."""
+async def _worded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer an error in one line of plain text."""
     try:
-        response = await handler(request)
+        return await handler(request)
     except web.HTTPException as error:
-        response = web.Response(status=error.status, text=f"{error.status} {error.reason}\n")
-    if not response.prepared:
-        response.headers.update(HEADERS)
-    return response
+        return web.Response(status=error.status, text=f"{error.status} {error.reason}\n")
+
+
+async def _guarded(_request: web.Request, response: web.StreamResponse) -> None:
+    """Put the same headers on every answer, faults of our own code included."""
+    response.headers.update(HEADERS)
 
 
 def _page(shown: Markup, status: int = 200) -> web.Response:

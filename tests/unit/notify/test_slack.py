@@ -334,6 +334,7 @@ def plan(phase: Phase, state: CheckState = CheckState.MET) -> Remediation:
         ({"remediation": plan(Phase.RUNNING)}, "Plan p1 is running, step 1 of 1"),
         ({"state": State.RESOLVED, "remediation": plan(Phase.SUCCEEDED)}, "Mended by plan p1: proven"),
         ({"state": State.RESOLVED}, "Mended without us."),
+        ({"state": State.RESOLVED, "remediation": plan(Phase.FAILED)}, "Mended without us."),
         ({"next_step": "look"}, "Next: look"),
         ({"next_step": ""}, ""),
     ],
