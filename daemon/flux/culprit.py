@@ -21,7 +21,8 @@ HEALTH = re.compile(
     r"^health check failed after (?P<took>\S+): (?P<mode>timeout waiting for|failed early due to stalled resources):"
 )
 ITEM = re.compile(
-    r"(?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[a-z0-9.-]+)/)?(?P<name>[A-Za-z0-9.:_-]+) status: '(?P<status>\w+)'(?P<rest>: )?"
+    r"(?<![A-Za-z0-9])(?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[a-z0-9.-]+)/)?(?P<name>[A-Za-z0-9.:_-]+)"
+    r" status: '(?P<status>\w+)'(?P<rest>: )?"
 )
 UNDETERMINED = re.compile(
     r"can't determine status for (?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[a-z0-9.-]+)/)?(?P<name>[^\s,\]]+)"
@@ -81,17 +82,10 @@ def blamed(message: str) -> tuple[Blamed, ...]:
 def culprit_of(message: str) -> str:
     """Return the line of a message that a person needs, at most 300 characters, without what changes by the try."""
     text = message.split(HELM_LOGS, 1)[0].strip()
-    listed = blamed(text)
-    action = HELM_ACTION.match(text)
-    if listed:
-        verb = f"Helm {action['act']} failed: " if action else "health check failed: "
-        return _short(verb + ", ".join(str(item) for item in listed))
     source = HELM_SOURCE.match(text)
-    if source is not None:
-        return _short(f"{source['kind']} {source['place']} is not ready: {culprit_of(source['why'])}")
-    if action is not None:
-        return _short(f"Helm {action['act']} failed: {_telling_line(text[action.end() :])}")
-    return _short(_telling_line(text))
+    if source is None:
+        return _short(_said(text))
+    return _short(f"{source['kind']} {source['place']} is not ready: {_said(source['why'])}")
 
 
 def fingerprint(message: str) -> str:
@@ -123,6 +117,18 @@ def is_revision_wait(message: str) -> bool:
 def changed_lines(message: str) -> tuple[tuple[str, str, str, str], ...]:
     """Return (kind, namespace, name, what was done) of every object that a Progressing event lists."""
     return tuple((match["kind"], match["ns"] or "", match["name"], match["op"]) for match in CHANGE.finditer(message))
+
+
+def _said(text: str) -> str:
+    """Return what a message says of itself, past the source that it may quote (once: a quote in a quote is text)."""
+    listed = blamed(text)
+    action = HELM_ACTION.match(text)
+    if listed:
+        verb = f"Helm {action['act']} failed: " if action else "health check failed: "
+        return verb + ", ".join(str(item) for item in listed)
+    if action is not None:
+        return f"Helm {action['act']} failed: {_telling_line(text[action.end() :])}"
+    return _telling_line(text)
 
 
 def _telling_line(text: str) -> str:

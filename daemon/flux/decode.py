@@ -14,7 +14,7 @@ from daemon.flux.fields import mapping, moment, number, seconds, sequence, text,
 from daemon.flux.kinds import group_of
 from daemon.flux.specs import facts_of
 from daemon.model.objects import Condition, ObjectState, Writer
-from daemon.model.redact import redact
+from daemon.model.redact import is_suspect, redact, redact_json
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Signal
 
@@ -61,7 +61,7 @@ def decode_object(raw: Raw, cluster: str) -> ObjectState:
     """Return one object decoded. Raises ValueError when kind or name are missing."""
     ref = ref_of(raw, cluster)
     metadata, spec, status = mapping(raw.get("metadata")), mapping(raw.get("spec")), mapping(raw.get("status"))
-    annotations = texts(metadata.get("annotations"))
+    annotations = texts(redact_json(metadata.get("annotations")))
     annotations.pop(LAST_APPLIED, None)
     observed = status.get("observedGeneration")
     facts = facts_of(ref, spec, status, annotations)
@@ -111,7 +111,7 @@ def decode_event(raw: Raw, cluster: str, at: datetime) -> EventSeen:
         raw.get("firstTimestamp"),
         metadata.get("creationTimestamp"),
     )
-    annotations = texts(metadata.get("annotations"))
+    annotations = texts(redact_json(metadata.get("annotations")))
     details = {key.rpartition("/")[2]: value for key, value in annotations.items() if "fluxcd.io/" in key}
     source = mapping(raw.get("source") or raw.get("deprecatedSource"))
     return EventSeen(
@@ -138,7 +138,7 @@ def decode_webhook(body: Raw, cluster: str, at: datetime) -> EventSeen:
             raise ValueError(f"involvedObject.{field} is missing")
     if not isinstance(body.get("message"), str) or not isinstance(body.get("reason"), str):
         raise ValueError("message and reason must be strings")  # noqa: TRY004 - one error for a wrong body
-    details = {key.rpartition("/")[2]: value for key, value in texts(body.get("metadata")).items()}
+    details = {key.rpartition("/")[2]: value for key, value in texts(redact_json(body.get("metadata"))).items()}
     return EventSeen(
         at=at,
         ref=_about(about, cluster, ""),
@@ -187,7 +187,8 @@ def _kept(raw: Raw) -> str:
     spec = mapping(raw.get("spec"))
     if "values" in spec:
         slim["spec"] = {key: value for key, value in spec.items() if key != "values"}
-    return redact(orjson.dumps(slim).decode())
+    whole = orjson.dumps(slim).decode()
+    return orjson.dumps(redact_json(slim)).decode() if is_suspect(whole) else whole
 
 
 def _about(about: Raw, cluster: str, namespace: str) -> ObjectRef:

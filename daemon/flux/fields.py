@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
+LONGEST = 9_223_372_036.0
+"""Seconds of Go's longest duration; a longer one is refused by Flux, though the schema lets it through."""
+DIGITS = 64
+"""Characters of a duration worth reading: Go's longest, in every unit at once, has 40."""
 ZERO_TIME = "0001-01-01"
 """Go's zero time: an absent one, written out."""
 
@@ -44,16 +48,17 @@ def moment(value: object) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def seconds(value: object) -> float | None:
     """Return a Go duration ("1h2m3.5s") in seconds, or None for what is none."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or len(value) > DIGITS:
         return None
     parts = PART.findall(value)
     if not parts or "".join(amount + unit for amount, unit in parts) != value:
         return None
-    return sum(float(amount) * UNITS[unit] for amount, unit in parts)
+    total = sum(float(amount) * UNITS[unit] for amount, unit in parts)
+    return total if total <= LONGEST else None

@@ -44,7 +44,10 @@ PLAN = Remediation(
     rule="r",
     mode=Mode.AUTO,
     phase=Phase.VERIFYING,
-    steps=(Step("reconcile", REF, {"source": "true"}, "text", Outcome.CHANGED, "done", AT, AT), Step("x", REF)),
+    steps=(
+        Step("reconcile", REF, {"source": "true"}, "text", Outcome.CHANGED, "done", started_at=AT, finished_at=AT),
+        Step("x", REF),
+    ),
     digest="d",
     created_at=AT,
     milestones=(Milestone(Check("S1", "absent", REF, "gone", 15.0, params={"k": "v"}), CheckState.MET, "yes", AT),),
