@@ -5,7 +5,7 @@ Pure. Text from the cluster stays text: control and bidi characters are dropped 
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from daemon.model.incidents import Incident, State
 from daemon.model.notices import Notification, Reason
@@ -152,8 +152,3 @@ def _span(length: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
-
-
-def stamp_of(at: datetime) -> str:
-    """Return a time as people read it."""
-    return at.strftime("%H:%M:%S UTC")

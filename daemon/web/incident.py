@@ -100,7 +100,7 @@ def _aside(incident: Incident) -> Markup:
 def _by_hand(incident: Incident) -> Markup:
     """Return the rule's advice, the exact lines to type, and the way to the runbook; empty when there is none."""
     parts: list[Markup] = []
-    if incident.next_step:
+    if incident.next_step and incident.next_step != "\n".join(incident.instructions):
         parts.append(tag("pre", incident.next_step, class_="advice"))
     if incident.instructions:
         if parts:

@@ -17,7 +17,7 @@ from daemon.model.incidents import Change, Entry, Incident, Member, Role, State
 from daemon.model.notices import Notification, Reason, Sent
 from daemon.model.refs import EffectId, Target
 from daemon.model.remedies import Check, CheckState, Milestone, Mode, Phase, Remediation, Step
-from daemon.notify.message import compose, plain, stamp_of
+from daemon.notify.message import compose, plain
 from daemon.notify.slack import SlackNotifier
 from daemon.notify.slack_blocks import (
     approval_blocks,
@@ -497,7 +497,3 @@ def test_a_plain_line_is_one_line_within_its_limit(text, limit):
     line = plain(text, limit)
     assert len(line) <= limit
     assert "\n" not in line
-
-
-def test_a_time_is_told_in_utc():
-    assert stamp_of(T0) == "03:00:00 UTC"

@@ -96,6 +96,12 @@ def test_an_open_incident_says_that_it_needs_somebody_and_for_what():
         assert words not in below
 
 
+def test_advice_that_is_the_commands_themselves_is_not_said_twice():
+    body = incident_page(replace(BASE, next_step="flux suspend x", instructions=("flux suspend x",)), T0)
+    assert body.count("flux suspend x") == 1
+    assert "The steps that a plan would take" not in body
+
+
 @pytest.mark.parametrize("runbook", ["javascript:alert(1)", "data:text/html,x", "", "//evil.example.com"])
 def test_f105_a_runbook_that_is_no_web_address_is_no_link(runbook):
     assert "Runbook" not in incident_page(replace(BASE, next_step="look", runbook=runbook), T0)
