@@ -83,11 +83,6 @@ class KeyedInbox:
             self._commands -= 1
         return waiting[0]
 
-    async def wait(self) -> None:
-        """Wait until a signal is there."""
-        while not len(self):
-            await self.rung()
-
     async def rung(self) -> None:
         """Wait until a signal is put, or someone rings."""
         self._bell.clear()

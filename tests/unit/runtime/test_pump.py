@@ -269,6 +269,28 @@ async def test_a_pump_that_never_finds_the_inbox_empty_lets_others_run():
     assert 2 < turns <= 21
 
 
+class Slow(LoopClock):
+    """A clock by which every look at it takes 3 ms, as a step over many rules does."""
+
+    spent = 0.0
+
+    def monotonic(self) -> float:
+        self.spent += 0.003
+        return self.spent
+
+
+@pytest.mark.looptime
+async def test_a_turn_ends_after_its_slice_though_signals_wait():
+    brain, inbox, book = Script(), KeyedInbox(), Book()
+    pump = Pump(brain, inbox, book, book, Slow(AT))
+    for name in "abcdef":
+        inbox.put(CronFired(AT, name))
+    await pump.turn()
+    assert len(brain.seen) == 1
+    await pump.drain()
+    assert [signal.name for signal in brain.seen if isinstance(signal, CronFired)] == list("abcdef")
+
+
 @pytest.mark.looptime
 async def test_a_job_runs_in_the_pumps_own_turn_and_its_effects_keep_the_order():
     pump, _, book = made(Script())
