@@ -132,10 +132,12 @@ def _said(text: str) -> str:
 
 
 def _telling_line(text: str) -> str:
-    """Return the first line that says more than that time ran out, cut to its most telling part."""
+    """Return the first line that says more than that time ran out, with what it announces by a colon at its end."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not _is_empty_talk(line)] or lines
-    return telling[0] if telling else ""
+    if not telling:
+        return ""
+    return " ".join(telling) if telling[0].endswith(":") else telling[0]
 
 
 def _is_empty_talk(line: str) -> bool:

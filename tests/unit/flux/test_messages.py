@@ -18,6 +18,15 @@ HEALTH = (
     "health check failed after 30.1s: timeout waiting for: [Deployment/apps/web status: 'InProgress', "
     "Pod/apps/p status: 'Failed': container crashed, can't determine status for Thing/odd]"
 )
+STALLED = (
+    "health check failed after 12.91616ms: failed early due to stalled resources: "
+    "[HelmRelease/quality/rules status: 'Failed']"
+)
+SCHEMA = "Helm upgrade failed for release pricing/api with chart api@3.0.0: values don't meet the schema(s):"
+SOPS = (
+    "decryption failed for 'Secret.v1.[noGrp]/ledger-api-token': failed to decrypt and format "
+    "'vaultsync/ledger-api-token' Secret data: cannot get sops data key."
+)
 
 
 def test_a_failed_health_check_names_what_it_waited_for():
@@ -59,11 +68,36 @@ def test_a_message_without_a_list_blames_nobody():
         ("context deadline exceeded\nfailed to download: no route", "failed to download: no route"),
         ("context deadline exceeded", "context deadline exceeded"),
         ("build failed in /tmp/kustomization-123/x: no file", "build failed in …/x: no file"),
+        (
+            f"{SCHEMA}\napi:\n- at '/replicas': maximum: got 200, want 20\n",
+            "Helm upgrade failed: values don't meet the schema(s): api: - at '/replicas': maximum: got 200, want 20",
+        ),
+        (STALLED, "health check failed: HelmRelease/quality/rules Failed"),
+        (
+            "Deployment/a/b dry-run failed: .spec.replicas: got string\n",
+            "Deployment/a/b dry-run failed: .spec.replicas: got string",
+        ),
+        (f"{SOPS}\n\nGroup 0: FAILED\n  age1lzd: FAILED\n", SOPS),
+        (
+            "HelmChart 'a/b' is not ready: HelmChart 'a/b' is not ready: x",
+            "HelmChart a/b is not ready: HelmChart 'a/b' is not ready: x",
+        ),
         ("", ""),
     ],
 )
 def test_the_culprit_is_the_line_a_person_needs(message, expected):
     assert culprit_of(message) == expected
+
+
+def test_a_source_quoted_a_thousand_times_is_read_once():
+    assert culprit_of("HelmChart 'a' is not ready: " * 2000).startswith("HelmChart a is not ready: HelmChart 'a'")
+
+
+def test_a_hostile_message_of_a_megabyte_is_read_in_linear_time():
+    word = "a" * 1_000_000
+    assert blamed(f"status: '{word} Pod/apps/p status: 'Failed'") == (Blamed("Pod", "apps", "p", "Failed"),)
+    assert len(culprit_of(f"{word} status: 'x")) == LINE
+    assert fingerprint("1" * 100_000 + "x").endswith("x")
 
 
 def test_a_long_line_is_cut():
@@ -112,6 +146,11 @@ def test_what_an_apply_changed_is_listed():
         ("Kustomization", "False", "ArtifactFailed", "Source artifact not found, retrying in 30s", ReasonClass.SYMPTOM),
         ("Kustomization", "False", "ArtifactFailed", "failed to download archive: 404", ReasonClass.FAILED),
         ("HelmChart", "False", "ArtifactFailed", "whatever", ReasonClass.SYMPTOM),
+        ("HelmChart", "False", "InvalidChartReference", "invalid chart reference: no chart", ReasonClass.CONFIG),
+        ("HelmRelease", "False", "SourceNotReady", "HelmChart 'a/b' is not ready: x", ReasonClass.SYMPTOM),
+        ("HelmRelease", "False", "PendingRelease", "", ReasonClass.PROGRESSING),
+        ("HelmRelease", "False", "RollbackSucceeded", "Helm rollback succeeded", ReasonClass.FAILED),
+        ("Kustomization", "False", "HealthCheckCanceled", "", ReasonClass.TRANSIENT),
         (
             "Kustomization",
             "False",

@@ -347,6 +347,38 @@ def test_metadata_owners_writers_and_conditions_are_read():
     assert "last-applied" not in state.text
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIB, and cut off",
+        'password=hunter22\\"quoted',
+        'log: {\\"token\\": \\"abc123def\\"}',
+    ],
+)
+def test_what_is_kept_of_an_object_is_json_whatever_was_taken_out(message):
+    kept = parse(decode_object(raw(spec={"path": "./apps"}, status={"lastError": message}), "c").text)
+    assert kept["spec"] == {"path": "./apps"}
+    assert "[redacted:" in kept["status"]["lastError"]  # type: ignore[index]
+
+
+def test_annotations_are_redacted_by_their_key_and_by_their_shape():
+    notes = {"example.com/api-token": "s3cr3t", "url": "https://u:hunter22@host/x", "fluxcd.io/plain": "yes"}
+    state = decode_object(raw(metadata={"annotations": notes}), "c")
+    assert state.annotations == {
+        "example.com/api-token": "[redacted:value]",
+        "url": "https://[redacted:userinfo]@host/x",
+        "fluxcd.io/plain": "yes",
+    }
+    assert "hunter22" not in state.text
+
+
+def test_a_secret_in_the_template_of_another_object_keeps_its_keys_alone():
+    template = {"kind": "Secret", "metadata": {"name": "db"}, "stringData": {"user": "ada-lovelace"}}
+    state = decode_object(raw("ResourceSet", "fluxcd.controlplane.io/v1", spec={"resources": [template]}), "c")
+    assert "ada-lovelace" not in state.text
+    assert '"stringData":{"user":"[redacted:value]"}' in state.text
+
+
 def test_what_was_kept_of_no_object_is_empty():
     assert parse("[1]") == {}
 
@@ -449,6 +481,14 @@ def test_an_event_of_the_new_kind_is_read_too():
     assert found.ref.namespace == "apps"
 
 
+def test_the_details_of_an_event_are_redacted_but_for_digests():
+    digest = "sha256:" + "9cf3a5f89adc05f9" * 4
+    notes = {"helm.toolkit.fluxcd.io/token": digest, "helm.toolkit.fluxcd.io/note": "password=hunter22"}
+    found = signal_of(event(metadata={"name": "e", "namespace": "apps", "annotations": notes}), "c", AT)
+    assert isinstance(found, EventSeen)
+    assert found.metadata == {"token": digest, "note": "password=[redacted:value]"}
+
+
 def test_an_event_that_expires_means_nothing():
     assert gone_of(event(), "c", AT) is None
 
@@ -509,7 +549,17 @@ def test_an_inventory_entry_names_an_object(entry, expected):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("1h30m", 5400.0), ("500ms", 0.5), ("1m0.5s", 60.5), ("", None), ("soon", None), ("5", None), (5, None)],
+    [
+        ("1h30m", 5400.0),
+        ("500ms", 0.5),
+        ("1m0.5s", 60.5),
+        ("", None),
+        ("soon", None),
+        ("5", None),
+        (5, None),
+        ("99999999999999h", None),
+        ("1" * 70 + "h", None),
+    ],
 )
 def test_a_go_duration_is_seconds_or_nothing(text, expected):
     assert seconds(text) == expected
@@ -523,6 +573,7 @@ def test_a_go_duration_is_seconds_or_nothing(text, expected):
         ("2026-03-01T03:00:00", AT),
         ("0001-01-01T00:00:00Z", None),
         ("tomorrow", None),
+        ("9999-12-31T23:59:59-05:00", None),
         (None, None),
     ],
 )
