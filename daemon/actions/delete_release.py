@@ -23,6 +23,7 @@ from daemon.actions.plugin import (
     changed,
     failed,
     field,
+    not_done,
     patch_as_judged,
     read,
     refused,
@@ -103,8 +104,8 @@ class DeleteRelease:
         if request.expects.uid and field(raw, "metadata", "uid") != request.expects.uid:
             return failed(f"{request.ref} is another object now: it was put back, or made anew")
         if token_of(raw, OWNER_ANNOTATION) == request.token:
-            return unchanged(f"{request.ref} was suspended by us and is still there: it was not deleted")
-        return unchanged(f"{request.ref} was not touched")
+            return not_done(f"{request.ref} was suspended by us and is still there: it was not deleted")
+        return not_done(f"{request.ref} was not touched")
 
     async def _remove(self, request: ActionRequest, state: ObjectState, before: Survivors) -> ActionResult:
         ref = request.ref

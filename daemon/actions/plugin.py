@@ -61,6 +61,11 @@ def unchanged(text: str, *evidence: str) -> ActionResult:
     return ActionResult(Outcome.UNCHANGED, text, evidence)
 
 
+def not_done(text: str, *evidence: str) -> ActionResult:
+    """Return that a lost request never took effect."""
+    return ActionResult(Outcome.NOT_DONE, text, evidence)
+
+
 def unknown(text: str, *evidence: str) -> ActionResult:
     """Return that a write may or may not have happened."""
     return ActionResult(Outcome.UNKNOWN, text, evidence)

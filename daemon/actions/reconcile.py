@@ -15,6 +15,7 @@ from daemon.actions.plugin import (
     answer_of,
     changed,
     field,
+    not_done,
     patch_as_judged,
     read,
     refused,
@@ -70,12 +71,12 @@ class Reconcile:
         try:
             raw = await self._cluster.get(request.ref)
         except NotFound:
-            return unchanged(f"{request.ref} does not exist: the request was not made, or is moot")
+            return not_done(f"{request.ref} does not exist: the request was not made, or is moot")
         except ClusterError as error:
             return unknown(f"{request.ref} cannot be read: {error}")
         if request.token in {token_of(raw, REQUESTED), field(raw, "status", "lastHandledReconcileAt")}:
             return changed(f"{request.ref} carries our request")
-        return unchanged(f"{request.ref} does not carry our request: it was not made")
+        return not_done(f"{request.ref} does not carry our request: it was not made")
 
     async def _source_first(self, state: ObjectState, request: ActionRequest) -> list[str]:
         """Reconcile what the object is made from, and what that is made from; static kinds are passed over."""

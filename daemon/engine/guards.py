@@ -11,7 +11,7 @@ from daemon.engine.plan import digest_of
 from daemon.engine.world import Case, World
 from daemon.flux.kinds import kind_of, resource_of
 from daemon.model.objects import Health
-from daemon.model.remedies import MODE_ORDER, Allow, Deny, Mode, Remediation, Verdict, Wait
+from daemon.model.remedies import MODE_ORDER, Allow, Deny, Mode, Phase, Remediation, Verdict, Wait
 from daemon.rules.ruleset import Rule
 
 HOLD = "fluxmedic.dev/hold"
@@ -107,8 +107,11 @@ def too_often(world: World, case: Case, plan: Remediation) -> Verdict:
 
 def one_at_a_time(world: World, case: Case, _plan: Remediation) -> Verdict:
     """Refuse while another incident is being mended."""
-    others = [request for request in world.running.values() if request.incident != case.incident.id]
-    return Wait(f"incident {others[0].incident} is being mended") if others else Allow()
+    for other in world.open_cases():
+        plan = other.incident.remediation
+        if other is not case and plan is not None and plan.phase is Phase.RUNNING:
+            return Wait(f"incident {other.incident.id} is being mended")
+    return Allow()
 
 
 def changed_meanwhile(world: World, case: Case, plan: Remediation) -> Verdict:

@@ -37,6 +37,8 @@ ACTION_LIMIT = 600.0
 """Seconds one action may take: an orphan-safe removal waits for a parent's run, which may wait for a health check."""
 PATIENCE = 2.0
 """A contract that is not met after so many times its longest milestone has failed."""
+TRIES = 2
+"""How often a step that was lost and found not done is asked for again."""
 RETRY_GUARDS = 30.0
 """Seconds until guards that said "wait" are asked again, if nothing changes before."""
 
@@ -48,6 +50,9 @@ def consider(world: World, case: Case) -> None:
     if not case.open:
         return
     plan = case.incident.remediation
+    if plan is not None and plan.phase is Phase.RUNNING and not _in_flight(world, plan):
+        _next(world, case, plan)
+        plan = case.incident.remediation or plan
     if plan is not None and plan.phase in (Phase.RUNNING, Phase.VERIFYING):
         _verify(world, case, plan)
         return
@@ -119,9 +124,10 @@ def finished(world: World, signal: ActionFinished) -> None:
     steps[request.step] = replace(step, outcome=result.outcome, detail=result.detail, finished_at=world.now)
     plan = replace(plan, steps=tuple(steps))
     amend(case, remediation=plan)
-    if result.outcome in (Outcome.CHANGED, Outcome.UNCHANGED):
-        _next(world, case, plan)
-    else:
+    if result.outcome is Outcome.NOT_DONE and step.tries < TRIES:
+        steps[request.step] = replace(step, tries=step.tries + 1, detail=result.detail)
+        amend(case, remediation=replace(plan, steps=tuple(steps)))
+    elif result.outcome not in (Outcome.CHANGED, Outcome.UNCHANGED):
         _finish(world, case, plan, Phase.FAILED, f"{request.action} {result.outcome.value}: {result.detail}")
 
 
@@ -192,7 +198,11 @@ def _start(world: World, case: Case, plan: Remediation) -> None:
     case.attempts = plan.attempt
     amend(case, remediation=replace(plan, phase=Phase.RUNNING, started_at=world.now))
     remind(case, Reason.STARTED)
-    _next(world, case, replace(plan, phase=Phase.RUNNING, started_at=world.now))
+    world.touch(case.incident.id)
+
+
+def _in_flight(world: World, plan: Remediation) -> bool:
+    return any(request.plan == plan.id for request in world.running.values())
 
 
 def _next(world: World, case: Case, plan: Remediation) -> None:
@@ -200,13 +210,12 @@ def _next(world: World, case: Case, plan: Remediation) -> None:
     index = plan.current
     if index == len(plan.steps):
         amend(case, remediation=replace(plan, phase=Phase.VERIFYING))
-        world.touch(case.incident.id)
         return
     step = plan.steps[index]
     known = world.known(step.ref)
     expects = Expectation(known.state.uid, known.state.generation) if known is not None else Expectation()
     request = ActionRequest(
-        id=EffectId(derived_id(case.incident.id, plan.id, index, plan.attempt)),
+        id=EffectId(derived_id(case.incident.id, plan.id, index, plan.attempt, step.tries)),
         incident=case.incident.id,
         plan=plan.id,
         step=index,

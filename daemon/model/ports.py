@@ -61,7 +61,7 @@ class Action(Protocol):
         ...
 
     async def look(self, request: ActionRequest) -> ActionResult:
-        """Say what became of a request whose outcome was lost: changed, unchanged (not executed) or unknown."""
+        """Say what became of a request whose outcome was lost: changed, not done, or unknown."""
         ...
 
 

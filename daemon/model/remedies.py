@@ -27,6 +27,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    NOT_DONE = "not done"
+    """What a look found of a request that was lost: it never took effect, and may be asked for anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class Step:
     """The exact change, for people: what is written where."""
     outcome: Outcome | None = None
     detail: str = ""
+    tries: int = 0
+    """How often it was asked for and found not done: a crash, or a connection that broke."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

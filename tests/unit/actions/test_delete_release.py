@@ -576,7 +576,7 @@ async def test_a_suspension_whose_answer_is_lost_is_seen_by_looking(stage) -> No
         request = it.request()
         assert (await it.run(PLUGIN, request)).outcome is Outcome.UNKNOWN
         found = await it.look(PLUGIN, request)
-        assert found.outcome is Outcome.UNCHANGED
+        assert found.outcome is Outcome.NOT_DONE
         assert "suspended by us and is still there" in found.detail
 
 
@@ -586,7 +586,7 @@ async def test_a_suspension_that_never_arrived_is_seen_by_looking(stage) -> None
         request = it.request()
         assert (await it.run(PLUGIN, request)).outcome is Outcome.UNKNOWN
         found = await it.look(PLUGIN, request)
-        assert found.outcome is Outcome.UNCHANGED
+        assert found.outcome is Outcome.NOT_DONE
         assert "was not touched" in found.detail
 
 

@@ -202,13 +202,13 @@ async def test_a_request_that_never_arrived_is_known_by_looking(stage) -> None:
         it.faults.fail_next(1, 0, verb="patch")
         request = of_net(it)
         assert (await it.run(PLUGIN, request)).outcome is Outcome.UNKNOWN
-        assert (await it.look(PLUGIN, request)).outcome is Outcome.UNCHANGED
+        assert (await it.look(PLUGIN, request)).outcome is Outcome.NOT_DONE
 
 
 async def test_a_look_at_what_is_gone_says_that_it_is_moot(stage) -> None:
     async with stage() as it:
         found = await it.look(PLUGIN, it.request(it.ref("Kustomization", "nowhere")))
-        assert found.outcome is Outcome.UNCHANGED
+        assert found.outcome is Outcome.NOT_DONE
 
 
 async def test_a_look_that_gets_no_answer_says_so(stage) -> None:

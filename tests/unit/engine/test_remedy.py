@@ -562,3 +562,21 @@ def test_a_milestone_that_is_met_stays_met_while_others_are_awaited():
     assert (first.state, second.state) == (CheckState.MET, CheckState.PENDING)
     story.see(cluster.state("HelmRelease", "web", ready(), depends_on=needed))
     assert story.case.incident.remediation.phase is Phase.SUCCEEDED
+
+
+def test_a_step_that_was_lost_and_never_took_effect_is_asked_for_anew_under_another_id():
+    _, story = broken()
+    answer(story, Outcome.NOT_DONE, "it was not made")
+    first, second = asked(story)
+    assert first.request.id != second.request.id
+    assert first.request.step == second.request.step
+    answer(story, Outcome.CHANGED)
+    assert story.case.incident.remediation.phase is Phase.VERIFYING
+
+
+def test_a_step_that_is_lost_again_and_again_ends_the_plan():
+    _, story = broken()
+    for _ in range(3):
+        answer(story, Outcome.NOT_DONE, "it was not made")
+    assert len(asked(story)) == 3
+    assert story.case.incident.remediation.phase is Phase.FAILED
