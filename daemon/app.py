@@ -46,6 +46,7 @@ from daemon.settings import Settings, process_environment, read_secret, rule_pat
 from daemon.sources import objects, pods
 from daemon.sources.commands import Commands
 from daemon.sources.schedule import Schedule
+from daemon.sources.slack import SlackInteractions
 from daemon.sources.webhook import FluxWebhook
 from daemon.web.server import Vitals, WebServer
 
@@ -197,7 +198,14 @@ def notifiers_of(settings: Settings, session: aiohttp.ClientSession) -> Mapping[
         if not slack.channel:
             raise ConfigError(Problem("a Slack token without a channel: set the channel's id", path="slack.channel"))
         page = settings.http.page_url
-        notifier = SlackNotifier(token.decode(), slack.channel, session, api_url=slack.api_url, page_url=page)
+        notifier = SlackNotifier(
+            token.decode(),
+            slack.channel,
+            session,
+            api_url=slack.api_url,
+            page_url=page,
+            interactive=slack.signing_secret_file is not None,
+        )
         found[Target("slack")] = (notifier, SLACK_PACE)
     if webhook.url:
         key = read_secret(webhook.key_file, "the webhook's key", strip=False)
@@ -243,7 +251,10 @@ def _routes(settings: Settings, inbox: KeyedInbox, clock: Clock) -> tuple[HttpRo
     hook = FluxWebhook(settings.cluster, inbox, clock, key, allow_unsigned=settings.hook.allow_unsigned)
     token = read_secret(settings.http.token_file, "the token of commands")
     loopback = settings.http.bind.startswith(LOOPBACK)
-    return (*hook.routes(), *Commands(inbox, clock, token, allow_without_token=loopback).routes())
+    secret = read_secret(settings.slack.signing_secret_file, "Slack's signing secret")
+    buttons = SlackInteractions(inbox, clock, secret)
+    said = Commands(inbox, clock, token, allow_without_token=loopback)
+    return (*hook.routes(), *buttons.routes(), *said.routes())
 
 
 def _vitals(
