@@ -4,7 +4,7 @@ A step records the fact, marks what became dirty, then settles only the dirty an
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from daemon.engine import commands, correlate, observe, remedy, restore, route, temporal
@@ -14,7 +14,7 @@ from daemon.engine.graph import BROKEN, root_of
 from daemon.engine.match import match
 from daemon.engine.standing import standing, verify
 from daemon.engine.world import RESOLVED_KEPT, Case, World
-from daemon.model.effects import Commit, Effect, ForgetIncident, SaveDelivery, SaveIncident
+from daemon.model.effects import Commit, Effect, ForgetBefore, SaveDelivery, SaveIncident
 from daemon.model.notices import Delivery, Sent
 from daemon.model.refs import Fingerprint, IncidentId, ObjectRef
 from daemon.model.signals import (
@@ -36,6 +36,10 @@ from daemon.rules.ruleset import RuleSet
 
 ROUNDS = 4
 """How often one step may settle what its own settling made dirty: a merge, its re-root, and their looks."""
+
+RETENTION = "retention"
+"""What the step is woken about once a day; no incident has an id that is a word."""
+RETAIN_EVERY = 86400.0
 
 
 def step(world: World, signal: Signal) -> tuple[Effect, ...]:
@@ -87,6 +91,7 @@ def _record(world: World, signal: Signal) -> None:  # noqa: C901, PLR0912 - one 
             _delivered(world, signal.delivery)
         case Restored():
             restore.restore(world, signal)
+            _retain(world)
         case _:
             assert_never(signal)
 
@@ -110,6 +115,8 @@ def _wake(world: World, what: object) -> None:
                 correlate.assign(world, finding)
         case ObjectRef():
             world.mark(what)
+        case str() if what == RETENTION:
+            _retain(world)
         case str():
             if what in world.cases:
                 world.touch(IncidentId(what))
@@ -205,6 +212,9 @@ def _forget_old(world: World, case: Case) -> None:
     )
     for old in ended[: max(0, len(ended) - RESOLVED_KEPT)]:
         del world.cases[old.incident.id]
-        age = (world.now - old.incident.opened_at).total_seconds()
-        if age > world.limits.retention:
-            world.save(ForgetIncident(old.incident.id))
+
+
+def _retain(world: World) -> None:
+    """Have the ledger forget what is past retention: now, and once a day from here on."""
+    world.save(ForgetBefore(world.now - timedelta(seconds=world.limits.retention)))
+    world.after(RETAIN_EVERY, RETENTION)

@@ -4,10 +4,11 @@ An effect leaves only after the Commit of the same step is durable; the pump kee
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from daemon.model.incidents import Entry, Incident
 from daemon.model.notices import Delivery, Notification, Silence
-from daemon.model.refs import EffectId, IncidentId, ObjectRef
+from daemon.model.refs import EffectId, ObjectRef
 from daemon.model.remedies import ActionRequest, ActionResult
 
 
@@ -63,13 +64,13 @@ class SavePause:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetIncident:
-    """Retention has passed."""
+class ForgetBefore:
+    """Retention has passed for every incident that was resolved and last changed before this time."""
 
-    id: IncidentId
+    at: datetime
 
 
-Row = SaveIncident | SaveOutbox | SaveDelivery | SaveIntent | SaveResult | SaveSilence | SavePause | ForgetIncident
+Row = SaveIncident | SaveOutbox | SaveDelivery | SaveIntent | SaveResult | SaveSilence | SavePause | ForgetBefore
 
 
 @dataclass(frozen=True, slots=True)

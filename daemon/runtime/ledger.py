@@ -32,7 +32,7 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.model.codec import encode
 from daemon.model.effects import (
-    ForgetIncident,
+    ForgetBefore,
     Row,
     SaveDelivery,
     SaveIncident,
@@ -43,6 +43,7 @@ from daemon.model.effects import (
     SaveSilence,
 )
 from daemon.model.errors import LedgerError
+from daemon.model.incidents import State
 from daemon.model.notices import Sent
 from daemon.model.refs import EffectId
 from daemon.model.signals import Restored
@@ -151,12 +152,17 @@ class SqlLedger:
                 await self._upsert(connection, silences, values, set())
             case SavePause(paused=paused):
                 await self._upsert(connection, flags, {"name": "paused", "value": "yes" if paused else "no"}, set())
-            case ForgetIncident(id=incident):
-                for table in (entries, outbox, intents):
-                    await connection.execute(delete(table).where(table.c.incident == incident))
-                await connection.execute(delete(incidents).where(incidents.c.id == incident))
+            case ForgetBefore(at=before):
+                await self._forget(connection, micro(before))
             case _:
                 assert_never(row)
+
+    async def _forget(self, connection: AsyncConnection, before: int) -> None:
+        """Drop resolved incidents that last changed before this time, and all that hangs on them."""
+        past = select(incidents.c.id).where(incidents.c.state == State.RESOLVED.value, incidents.c.updated_at < before)
+        for table in (entries, outbox, intents):
+            await connection.execute(delete(table).where(table.c.incident.in_(past)))
+        await connection.execute(delete(incidents).where(incidents.c.id.in_(past)))
 
     async def _save_incident(self, connection: AsyncConnection, row: SaveIncident) -> None:
         incident = row.incident

@@ -17,7 +17,7 @@ import structlog
 from daemon.model.effects import (
     Commit,
     Effect,
-    ForgetIncident,
+    ForgetBefore,
     Inspect,
     Row,
     RunAction,
@@ -265,7 +265,7 @@ def fold(unsaved: dict[object, Row], row: Row) -> None:
             unsaved[("silence", silence.id)] = row
         case SavePause():
             unsaved["pause"] = row
-        case ForgetIncident(id=incident):
-            unsaved[("forget", incident)] = row
+        case ForgetBefore():
+            unsaved["forget"] = row
         case _:
             assert_never(row)

@@ -8,11 +8,11 @@ import pytest
 from daemon.engine import timeline
 from daemon.engine.step import ROUNDS, adopt, next_deadline, step
 from daemon.engine.world import RESOLVED_KEPT, World
-from daemon.model.effects import Commit, ForgetIncident, SaveDelivery, SaveIncident, Send
+from daemon.model.effects import Commit, ForgetBefore, SaveDelivery, SaveIncident, Send
 from daemon.model.incidents import State
 from daemon.model.notices import Delivery, Sent
 from daemon.model.refs import EffectId, IncidentId, Target
-from daemon.model.signals import Delivered, ObjectChanged, Synced, Tick
+from daemon.model.signals import Delivered, ObjectChanged, Restored, Synced, Tick
 from daemon.rules.compile import compile_rules
 from tests.builders import RULES, T0, Cluster, Story, failing, needs, ready, ref, waiting
 
@@ -126,33 +126,29 @@ def test_the_timeline_of_one_incident_is_bounded():
     assert story.world.counts["entries_dropped"] > 0
 
 
-def test_old_resolved_incidents_are_forgotten_first_and_the_ledger_past_retention():
+def test_the_oldest_resolved_incidents_leave_memory_first():
     story = broken()
     case = story.case
-    ended = story.at - timedelta(days=100)
     for number in range(RESOLVED_KEPT + 1):
         name = type(case.incident.id)(f"old{number:04}")
-        at = ended + timedelta(seconds=number)
+        at = story.at - timedelta(days=100) + timedelta(seconds=number)
         old = replace(case.incident, id=name, state=State.RESOLVED, opened_at=at, resolved_at=at)
         story.world.cases[name] = replace(case, incident=old, ended_at=at)
     cluster = Cluster()
     cluster.version = 100
     story.see(cluster.state("Kustomization", "a", ready())).wait(60)
-    assert len([each for each in story.world.cases.values() if not each.open]) == RESOLVED_KEPT
-    assert [row.id for row in rows(story) if isinstance(row, ForgetIncident)] == ["old0000", "old0001"]
+    ended = [each.incident.id for each in story.world.cases.values() if not each.open]
+    assert len(ended) == RESOLVED_KEPT
+    assert "old0000" not in ended
+    assert "old0002" in ended
 
 
-def test_a_young_incident_is_dropped_from_memory_and_kept_in_the_ledger():
-    story = broken()
-    case = story.case
-    for number in range(RESOLVED_KEPT + 1):
-        name = type(case.incident.id)(f"new{number:04}")
-        young = replace(case.incident, id=name, state=State.RESOLVED, resolved_at=story.at)
-        story.world.cases[name] = replace(case, incident=young, ended_at=story.at)
-    cluster = Cluster()
-    cluster.version = 100
-    story.see(cluster.state("Kustomization", "a", ready())).wait(60)
-    assert not any(isinstance(row, ForgetIncident) for row in rows(story))
+def test_the_ledger_is_told_what_is_past_retention_at_the_start_and_once_a_day():
+    story = Story()
+    story.give(Restored(story.at)).wait(2.5 * 86400)
+    told = [row.at for row in rows(story) if isinstance(row, ForgetBefore)]
+    first = T0 - timedelta(seconds=story.world.limits.retention)
+    assert told == [first, first + timedelta(days=1), first + timedelta(days=2)]
 
 
 def test_the_saved_entries_are_each_saved_once():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from daemon.model.effects import (
-    ForgetIncident,
+    ForgetBefore,
     SaveDelivery,
     SaveIncident,
     SaveIntent,
@@ -110,13 +110,25 @@ async def test_new_entries_are_added_and_the_state_replaced(tmp_path):
     await ledger.close()
 
 
-async def test_a_forgotten_incident_leaves_nothing_behind(tmp_path):
-    told = incident()
+async def test_a_resolved_incident_past_its_retention_leaves_nothing_behind(tmp_path):
+    told = replace(incident(), state=State.RESOLVED)
     ledger = await open_ledger(url(tmp_path))
     await ledger.commit((SaveIncident(told, told.timeline), SaveOutbox(notice(told)), SaveIntent(request(told))))
-    await ledger.commit((ForgetIncident(told.id),))
+    await ledger.commit((ForgetBefore(told.updated_at + timedelta(seconds=1)),))
     found = await ledger.restore(T0)
     assert (found.incidents, found.outbox, found.intents) == ((), (), ())
+    await ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"), [(State.OPEN, 1), (State.RESOLVED, 0)], ids=["still open", "not past it yet"]
+)
+async def test_retention_keeps_what_is_open_or_young(tmp_path, state, seconds):
+    told = replace(incident(), state=state)
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveIncident(told, told.timeline),))
+    await ledger.commit((ForgetBefore(told.updated_at + timedelta(seconds=seconds)),))
+    assert (await ledger.restore(T0)).incidents == (told,)
     await ledger.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 from daemon.model.effects import (
     Commit,
     Effect,
-    ForgetIncident,
+    ForgetBefore,
     Inspect,
     Row,
     RunAction,
@@ -327,7 +327,7 @@ def test_rows_that_wait_are_folded_but_never_lost():
         SaveResult(REQUEST.id, ActionResult(Outcome.CHANGED, "done")),
         SaveSilence(SILENCE),
         SavePause(True),
-        ForgetIncident(IncidentId("old")),
+        ForgetBefore(AT),
         SaveDelivery(Delivery(EffectId("durable"), Target("oncall"), "i1", Sent.SENT)),
         SaveOutbox(TOLD),
     ]
