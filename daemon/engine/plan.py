@@ -120,7 +120,7 @@ def _text(spec: StepSpec, ref: ObjectRef) -> str:
     if spec.action == "delete-release":
         return (
             f"set spec.suspend=true on {ref}, see it observed, wait until nothing in Git re-adds it, then delete it "
-            f"with a uid precondition; the Helm release and its workloads stay and are proven to"
+            f"with a uid precondition; the Helm release and its workloads stay, which is proven afterwards"
         )
     source = ", its source first" if spec.params.get("source", "").lower() == "true" else ""
     return f"annotate {ref} with reconcile.fluxcd.io/requestedAt{source}"

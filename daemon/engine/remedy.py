@@ -77,7 +77,7 @@ def approve(world: World, case: Case, command: Command) -> None:
     if case.incident.state not in (State.OPEN, State.ACKNOWLEDGED):
         tell(world, case, "command", f"approval refused: the incident is {case.incident.state.value}", actor=actor)
         return
-    if command.digest and command.digest != plan.digest:
+    if command.digest != plan.digest:
         tell(world, case, "command", "approval refused: the plan changed since it was read", actor=actor)
         return
     if plan.expires_at is not None and world.now >= plan.expires_at:
@@ -289,11 +289,20 @@ def _tell_milestones(
         remind(case, Reason.ESCALATED if new.state is CheckState.MISSED else Reason.JOINED)
 
 
+def _left(milestone: Milestone, phase: Phase) -> Milestone:
+    """Nobody looks at what is still pending when a plan ends: it is not passed, and it does not stay pending."""
+    if milestone.state is not CheckState.PENDING:
+        return milestone
+    seen = f"not looked at any more: the plan is {phase.value}"
+    return replace(milestone, state=CheckState.SKIPPED, seen=seen, held_since=None)
+
+
 def _finish(world: World, case: Case, plan: Remediation, phase: Phase, why: str) -> None:
     """End a remediation: tell, cool down, remember what did not help."""
     rule = world.rules.rule(plan.rule)
     spec = rule.remediation if rule is not None else None
-    amend(case, remediation=replace(plan, phase=phase, verdict=why, finished_at=world.now))
+    left = tuple(_left(milestone, phase) for milestone in plan.milestones)
+    amend(case, remediation=replace(plan, phase=phase, verdict=why, finished_at=world.now, milestones=left))
     tell(world, case, "action", f"plan {plan.id}: {phase.value}: {why}")
     cooled_until(world, case, spec.cooldown if spec is not None else 0.0)
     if phase is Phase.SUCCEEDED:

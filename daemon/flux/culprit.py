@@ -17,9 +17,6 @@ HELM_REVISION = re.compile(r"\.v\d+\b")
 POD_HASH = re.compile(r"-[0-9a-f]{8,10}-[a-z0-9]{5}\b")
 LONG_HASH = re.compile(r"\b[0-9a-f]{32,64}\b")
 HELM_LOGS = "\n\nLast Helm logs:"
-HEALTH = re.compile(
-    r"^health check failed after (?P<took>\S+): (?P<mode>timeout waiting for|failed early due to stalled resources):"
-)
 ITEM = re.compile(
     r"(?<![A-Za-z0-9])(?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[a-z0-9.-]+)/)?(?P<name>[A-Za-z0-9.:_-]+)"
     r" status: '(?P<status>\w+)'(?P<rest>: )?"

@@ -15,7 +15,7 @@ from daemon.flux.fields import mapping, moment, sequence, text
 from daemon.flux.kinds import kind_of, resource_of
 from daemon.model.documents import stamp
 from daemon.model.errors import Problem
-from daemon.model.redact import redact
+from daemon.model.redact import redact_json
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import Signal, Synced
 
@@ -127,7 +127,7 @@ def record_webhook(at: datetime, headers: Mapping[str, str], body: Raw) -> bytes
 
 
 def _line(fact: Mapping[str, object]) -> bytes:
-    return redact(orjson.dumps(fact).decode()).encode() + b"\n"
+    return orjson.dumps(redact_json(dict(fact))) + b"\n"
 
 
 def _slim(raw: Raw) -> dict[str, object]:

@@ -134,12 +134,6 @@ class Pump:
             await self.turn()
             await asyncio.sleep(0)
 
-    async def drain(self) -> None:
-        """Turn until nothing waits: the last work before a stop."""
-        while len(self._inbox) or self._jobs:
-            await self.turn()
-            await asyncio.sleep(0)
-
     def call(self, job: Callable[[], tuple[Effect, ...]]) -> None:
         """Have the owner of the World run a job of another kind than a step (new rules) in its next turn."""
         self._jobs.append(job)

@@ -66,6 +66,9 @@ def answer(story: Story, outcome: Outcome, detail: str = "done", *evidence: str)
 
 def say(story: Story, verb: str, subject: str = "", **more: str) -> Story:
     subject = subject or story.case.incident.id
+    plan = story.case.incident.remediation
+    if verb == "approve" and plan is not None:
+        more.setdefault("digest", plan.digest)
     number = len([None for effect in story.effects]) + len(story.world.commands)
     return story.give(Command(story.at, more.pop("id", f"c{number}"), verb, "ada", subject, **more))
 
@@ -145,6 +148,14 @@ def test_an_action_that_did_not_work_ends_the_plan_and_goes_no_further(outcome):
     assert len(asked(story)) == 1
 
 
+def test_a_check_that_a_failed_plan_never_came_to_is_neither_passed_nor_still_pending():
+    _, story = broken()
+    answer(story, Outcome.FAILED, "why not")
+    left = story.case.incident.remediation.milestones[0]
+    assert left.state is CheckState.SKIPPED
+    assert left.seen == "not looked at any more: the plan is failed"
+
+
 def test_steps_run_one_after_the_other():
     _, story = broken(text=rules("[{action: reconcile}, {action: reconcile}]"))
     assert len(asked(story)) == 1
@@ -184,6 +195,13 @@ def test_an_approval_of_another_plan_is_refused():
     assert "the plan changed since it was read" in texts(story)
 
 
+def test_an_approval_that_does_not_say_which_plan_was_read_is_refused():
+    _, story = broken(Mode.PROPOSE)
+    say(story, "approve", digest="")
+    assert asked(story) == []
+    assert "the plan changed since it was read" in texts(story)
+
+
 def test_an_approval_without_a_plan_is_answered():
     _, story = broken(Mode.OBSERVE)
     say(story, "approve")
@@ -214,7 +232,7 @@ def test_an_approval_after_the_plan_lapsed_starts_nothing():
     assert case.incident.remediation is not None
     plan = replace(case.incident.remediation, expires_at=story.at)
     case.incident = replace(case.incident, remediation=plan)
-    story.effects += step(story.world, Command(story.at, "late", "approve", "ada", plan.id))
+    story.effects += step(story.world, Command(story.at, "late", "approve", "ada", plan.id, digest=plan.digest))
     assert asked(story) == []
     assert story.case.incident.remediation.phase is Phase.EXPIRED
 

@@ -215,7 +215,8 @@ def test_no_text_of_the_seed_rule_tells_a_person_to_delete_the_release() -> None
     assert rule is not None
     assert rule.next_step is not None
     told = rule.next_step.render({"ref": {"kind": "HelmRelease", "namespace": "kube-system", "name": "cilium"}})
-    assert told.startswith('Do NOT run "kubectl delete helmrelease cilium"')
+    assert told.startswith("Never delete this HelmRelease while it is not suspended")
+    assert "kubectl delete" not in told
     assert "flux suspend helmrelease cilium -n kube-system" in told
 
 
