@@ -303,16 +303,6 @@ async def test_a_job_runs_in_the_pumps_own_turn_and_its_effects_keep_the_order()
     assert book.log == [(SaveOutbox(TOLD),), Send(TOLD)]
 
 
-@pytest.mark.looptime
-async def test_f057_draining_takes_what_waits_and_ends():
-    brain = Script()
-    pump, inbox, _ = made(brain)
-    for number in range(TURN * 2):
-        inbox.put(CronFired(AT, str(number)))
-    await pump.drain()
-    assert len(brain.seen) == TURN * 2
-
-
 def test_durations_are_counted_by_their_bounds():
     timing = Timing()
     for seconds in (0.00001, 0.004, 60.0):
