@@ -17,8 +17,11 @@ from tests.cluster.build import BuildError, Toolbox, build
 from tests.cluster.plane import write_description
 from tests.cluster.process import ProcessError
 
-WORKERS = os.environ.get("FLUXMEDIC_WORKERS", "6")
+WORKERS = os.environ.get("CLUSTER_TEST_WORKERS", "6")
 """Stories at once: they mostly wait, for timeouts of Flux."""
+
+LIMIT = "900"
+"""Seconds one story may take."""
 
 
 async def _run(toolbox: Toolbox, arguments: list[str]) -> int:
@@ -27,7 +30,7 @@ async def _run(toolbox: Toolbox, arguments: list[str]) -> int:
         async with running_plane(toolbox, Path(made)) as (plane, _):
             print(f"control plane with Flux: ready in {time.monotonic() - begun:.1f} s", flush=True)
             described = write_description(plane)
-            environment = {**os.environ, "FLUXMEDIC_PLANE": str(described)}
+            environment = {**os.environ, "CLUSTER_TEST_PLANE": str(described)}
             command = [
                 sys.executable,
                 "-m",
@@ -37,6 +40,8 @@ async def _run(toolbox: Toolbox, arguments: list[str]) -> int:
                 WORKERS,
                 "--dist",
                 "worksteal",
+                "--timeout",
+                LIMIT,
                 *arguments,
             ]
             return subprocess.run(command, env=environment, check=False).returncode  # noqa: ASYNC221 - nothing else to do
@@ -47,7 +52,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return asyncio.run(_run(build(), sys.argv[1:]))
-    except (BuildError, ProcessError) as error:
+    except (BuildError, ProcessError, AssertionError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -62,5 +62,5 @@ async def _install(plane: Plane, api: Api) -> None:
 
 def _is(raw: dict[str, object], kind: str) -> bool:
     status = raw.get("status")
-    conditions = status.get("conditions", []) if isinstance(status, dict) else []
+    conditions = (status.get("conditions") or []) if isinstance(status, dict) else []
     return any(each["type"] == kind and each["status"] == "True" for each in conditions)

@@ -1,7 +1,7 @@
 """Build the control plane once, from nothing but the Go module proxy: `python -m tests.cluster.build`.
 
 Each tool lands in a folder of its own in the cache, named by everything that goes into it, so a second run builds
-nothing and a changed version builds just that one. FLUXMEDIC_TOOLS says where the cache is; it needs about 1 GB, and
+nothing and a changed version builds just that one. CLUSTER_TEST_TOOLS says where the cache is; it needs about 1 GB, and
 Go's own caches 13 GB while they are kept. Prints one line a tool; a failure ends it with the tail of the build's log.
 """
 
@@ -36,7 +36,7 @@ class Toolbox:
 
 def cache_folder() -> Path:
     """Return where built tools are kept, outside of the checkout."""
-    named = os.environ.get("FLUXMEDIC_TOOLS", "")
+    named = os.environ.get("CLUSTER_TEST_TOOLS", "")
     return Path(named) if named else Path.home() / ".cache" / "fluxmedic" / "tools"
 
 

@@ -18,9 +18,9 @@ from tests.cluster.build import Toolbox, build
 from tests.cluster.plane import Plane, described_in
 from tests.cluster.story import Story, told_in
 
-PLANE = os.environ.get("FLUXMEDIC_PLANE", "")
+PLANE = os.environ.get("CLUSTER_TEST_PLANE", "")
 """The file that names the shared plane, written by `python -m tests.cluster`."""
-KEPT = Path(os.environ.get("FLUXMEDIC_KEPT", ".cluster-test"))
+KEPT = Path(os.environ.get("CLUSTER_TEST_KEPT", ".cluster-test"))
 collect_ignore_glob = [] if PLANE else ["test_*.py"]
 
 

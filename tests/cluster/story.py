@@ -127,6 +127,17 @@ class Story:
         words = f"one incident with root {root} {state}"
         return (await eventually(words, look, holds, within=within))[0]
 
+    async def blamed(self, watchman: Watchman, incident: str, words: str, within: float = 60) -> Raw:
+        """Wait until an incident's cause has these words: what broke below is looked up after it opened."""
+
+        async def look() -> Raw:
+            return next((each for each in await watchman.incidents() if each["id"] == incident), {})
+
+        def holds(found: Raw) -> bool:
+            return words.lower() in found.get("cause", "").lower()
+
+        return await eventually(f"a cause with {words!r}", look, holds, within=within)
+
     async def quiet(self, watchman: Watchman, seconds: float) -> None:
         """See that nothing is opened for this story's namespace for so long."""
         await never("an incident is open", lambda: watchman.incidents(self.name), bool, for_seconds=seconds)

@@ -1,0 +1,112 @@
+"""The action `reconcile` on real Flux: source first, a token of its own, and handled by the controller, not assumed."""
+
+import pytest
+
+from tests.cluster import manifests
+from tests.cluster.eventually import eventually
+from tests.cluster.story import SOURCE, Story
+
+RULE = """
+apiVersion: fluxmedic.dev/v1
+kind: Rule
+metadata: {{name: story}}
+spec:
+  match: {{kind: {kind}, namespace: {namespace}, name: {name}, health: Failed}}
+  for: 5s
+  severity: warning
+  summary: "{{{{ ready.message | truncate(200) }}}}"
+  remediation:
+    mode: auto
+    steps: [{{action: reconcile, with: {{source: true}}}}]
+    resolve_after: 5s
+"""
+
+
+def rule(story: Story, kind: str, name: str) -> str:
+    path = story.folder / "rules.yaml"
+    path.write_text(RULE.format(kind=kind, namespace=story.name, name=name))
+    return str(path)
+
+
+async def handled(story: Story, kind: str, name: str) -> str:
+    """Wait until the controller has handled what fluxmedic asked for; return the token."""
+
+    async def look() -> tuple[str, str]:
+        found = await story.api.get(kind, story.name, name) or {}
+        asked = found.get("metadata", {}).get("annotations", {}).get("reconcile.fluxcd.io/requestedAt", "")
+        return asked, found.get("status", {}).get("lastHandledReconcileAt", "")
+
+    def holds(seen: tuple[str, str]) -> bool:
+        return "fluxmedic" in seen[0] and seen[0] == seen[1]
+
+    return (await eventually(f"{kind} {name} to handle our request", look, holds, within=90))[0]
+
+
+async def test_a_kustomization_is_reconciled_after_its_source_and_proven(story: Story):
+    await story.fleet({"api": ()}, retryInterval="20m", interval="20m")
+    watchman = await story.watchman(MODE="auto", RULES=rule(story, "Kustomization", "api"))
+    await story.api.patch(
+        "Kustomization",
+        story.name,
+        "api",
+        {"spec": {"postBuild": {"substituteFrom": [{"kind": "ConfigMap", "name": "settings"}]}}},
+    )
+    await story.ready("Kustomization", "api", status="False")
+    await story.apply(manifests.config_map(story.name, "settings", x="y"))
+    source = await handled(story, "GitRepository", SOURCE)
+    target = await handled(story, "Kustomization", "api")
+    assert source != target or source
+    incident = await story.incident(watchman, "Kustomization/api")
+    done = await story.resolved(watchman, incident["id"])
+    assert done["remediation"]["phase"] == "succeeded"
+    steps = [each["text"] for each in await watchman.timeline(incident["id"])]
+    assert any("its source first" in each for each in steps)
+
+
+async def test_a_release_is_reconciled_and_proven(story: Story):
+    chart = {"config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-chart}\n"}
+    story.repositories.chart("app", "1.0.0", chart)
+    await story.apply(manifests.helm_repository(story.name, "charts", story.repositories.charts_url))
+    reference = {"kind": "ConfigMap", "name": "values"}
+    release = manifests.helm_release(story.name, "db", "app", "1.0.0", "charts", valuesFrom=[reference], interval="20m")
+    watchman = await story.watchman(MODE="auto", RULES=rule(story, "HelmRelease", "db"))
+    await story.apply(release)
+    await story.ready("HelmRelease", "db", status="False")
+    await story.apply(manifests.config_map(story.name, "values", **{"values.yaml": "a: 1"}))
+    await handled(story, "HelmRelease", "db")
+    incident = await story.incident(watchman, "HelmRelease/db")
+    await story.resolved(watchman, incident["id"])
+
+
+SOURCES = {
+    "GitRepository": lambda story: manifests.git_repository(story.name, "broken", story.repositories.url("later")),
+    "HelmRepository": lambda story: manifests.helm_repository(story.name, "broken", story.repositories.charts_url),
+    "OCIRepository": lambda story: manifests.made(
+        "OCIRepository",
+        story.name,
+        "broken",
+        {"url": f"oci://{story.repositories.address.removeprefix('http://')}/app", "interval": "20m", "insecure": True},
+    ),
+    "Bucket": lambda story: manifests.made(
+        "Bucket",
+        story.name,
+        "broken",
+        {
+            "endpoint": story.repositories.address.removeprefix("http://"),
+            "bucketName": "none",
+            "interval": "20m",
+            "insecure": True,
+            "timeout": "10s",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+async def test_a_failing_source_is_asked_to_look_again_and_handles_it(story: Story, kind: str):
+    watchman = await story.watchman(MODE="auto", RULES=rule(story, kind, "broken"))
+    await story.apply(SOURCES[kind](story))
+    incident = await story.incident(watchman, f"{kind}/broken")
+    token = await handled(story, kind, "broken")
+    texts = [each["text"] for each in await watchman.timeline(incident["id"])]
+    assert any(token in each or "handled" in each for each in texts), texts
