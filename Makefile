@@ -39,6 +39,10 @@ unit: $(VENV)/.test
 coverage: unit
 	$(BIN)/python -m tests.coverage_gate
 
+# Needs Go 1.21 or newer: it builds a control plane with Flux from the module proxy, once, and keeps it outside.
+cluster-test: $(VENV)/.test
+	$(BIN)/python -m tests.cluster $(PYTEST)
+
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
 

@@ -14,6 +14,9 @@ from daemon.model.refs import ObjectRef, derived_id
 from daemon.model.remedies import Milestone, Mode, Phase, Remediation, Step
 from daemon.rules.ruleset import RemediationSpec, Rule, StepSpec
 
+FETCHING = frozenset({"Kustomization", "HelmRelease", "HelmChart"})
+"""Kinds that are built from a source, for which `flux reconcile` knows --with-source."""
+
 
 def rule_for(world: World, case: Case) -> Rule | None:
     """Return the rule whose remediation applies: of those firing on the root the most severe, then by name."""
@@ -98,9 +101,14 @@ def _delete_release(world: World, ref: ObjectRef, state: ObjectState | None) -> 
 
 
 def _command(spec: StepSpec, ref: ObjectRef) -> list[str]:
-    source = " --with-source" if spec.params.get("source", "").lower() == "true" else ""
+    source = " --with-source" if _with_source(spec, ref) else ""
     kind = ref.kind.lower() if ref.kind in ("Kustomization", "HelmRelease") else f"source {_source_word(ref.kind)}"
     return [f"flux reconcile {kind} {ref.name} -n {ref.namespace}{source}"]
+
+
+def _with_source(spec: StepSpec, ref: ObjectRef) -> bool:
+    """Say whether something is fetched anew first; what fetches from outside has no source of its own."""
+    return ref.kind in FETCHING and spec.params.get("source", "").lower() == "true"
 
 
 def _source_word(kind: str) -> str:
@@ -122,7 +130,7 @@ def _text(spec: StepSpec, ref: ObjectRef) -> str:
             f"set spec.suspend=true on {ref}, see it observed, wait until nothing in Git re-adds it, then delete it "
             f"with a uid precondition; the Helm release and its workloads stay, which is proven afterwards"
         )
-    source = ", its source first" if spec.params.get("source", "").lower() == "true" else ""
+    source = ", its source first" if _with_source(spec, ref) else ""
     return f"annotate {ref} with reconcile.fluxcd.io/requestedAt{source}"
 
 

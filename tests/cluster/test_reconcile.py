@@ -53,9 +53,7 @@ async def test_a_kustomization_is_reconciled_after_its_source_and_proven(story: 
     )
     await story.ready("Kustomization", "api", status="False")
     await story.apply(manifests.config_map(story.name, "settings", x="y"))
-    source = await handled(story, "GitRepository", SOURCE)
-    target = await handled(story, "Kustomization", "api")
-    assert source != target or source
+    assert await handled(story, "GitRepository", SOURCE) == await handled(story, "Kustomization", "api")
     incident = await story.incident(watchman, "Kustomization/api")
     done = await story.resolved(watchman, incident["id"])
     assert done["remediation"]["phase"] == "succeeded"
@@ -108,5 +106,12 @@ async def test_a_failing_source_is_asked_to_look_again_and_handles_it(story: Sto
     await story.apply(SOURCES[kind](story))
     incident = await story.incident(watchman, f"{kind}/broken")
     token = await handled(story, kind, "broken")
-    texts = [each["text"] for each in await watchman.timeline(incident["id"])]
-    assert any(token in each or "handled" in each for each in texts), texts
+
+    async def texts() -> list[str]:
+        return [each["text"] for each in await watchman.timeline(incident["id"])]
+
+    def told(found: list[str]) -> bool:
+        return any("reconcile.fluxcd.io/requestedAt" in each for each in found) and any("handled" in each for each in found)
+
+    await eventually("the timeline to say that it was handled", texts, told, within=60)
+    assert token.startswith("fluxmedic-")

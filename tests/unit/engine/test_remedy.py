@@ -447,16 +447,16 @@ def test_a_step_may_name_its_object():
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
-        ("GitRepository", "git"),
-        ("OCIRepository", "oci"),
-        ("HelmRepository", "helm"),
-        ("HelmChart", "chart"),
+        ("GitRepository", "git s -n apps"),
+        ("OCIRepository", "oci s -n apps"),
+        ("HelmRepository", "helm s -n apps"),
+        ("HelmChart", "chart s -n apps --with-source"),
     ],
 )
-def test_a_source_is_asked_for_by_flux_own_word(kind, word):
+def test_a_source_is_asked_for_by_flux_own_word_and_only_a_chart_has_a_source_of_its_own(kind, word):
     text = rules().replace("kind: [HelmRelease, Kustomization]", f"kind: {kind}")
     story = Story(text).see(Cluster().state(kind, "s", failing())).wait(11)
-    assert story.case.incident.instructions == (f"flux reconcile source {word} s -n apps --with-source",)
+    assert story.case.incident.instructions == (f"flux reconcile source {word}",)
 
 
 def test_without_a_remediation_the_next_step_of_the_rule_is_the_instruction():
