@@ -54,7 +54,9 @@ def workload_line(state: ObjectState) -> str:
     if replicas is None:
         return f"{state.ref.kind} {state.ref.place}"
     line = f"{state.ref.kind} {state.ref.place} {replicas.ready}/{replicas.desired} ready"
-    if replicas.updated < replicas.desired <= replicas.ready:
+    if replicas.old and replicas.desired <= replicas.ready:
+        line += f", {replicas.old} of the old template"
+    elif replicas.updated < replicas.desired <= replicas.ready:
         line += f", {replicas.updated}/{replicas.desired} of the new template"
     return line
 

@@ -272,11 +272,13 @@ def _labels(selector: Raw) -> dict[str, str]:
 
 def _deployment(spec: Raw, status: Raw) -> Replicas:
     wanted = spec.get("replicas")
+    updated = number(status.get("updatedReplicas"))
     return Replicas(
         wanted if isinstance(wanted, int) else 1,
         number(status.get("readyReplicas")),
-        number(status.get("updatedReplicas")),
+        updated,
         number(status.get("availableReplicas")),
+        old=max(0, number(status.get("replicas")) - updated),
     )
 
 

@@ -64,11 +64,13 @@ class Replicas:
     updated: int
     available: int
     observed: bool = True
+    old: int = 0
+    """Pods of an earlier template that still run: a Deployment keeps them until the new ones are available."""
 
     @property
     def complete(self) -> bool:
-        """Say whether every wanted pod is of the present template, ready and available."""
-        return self.observed and min(self.ready, self.updated, self.available) >= self.desired
+        """Say whether every wanted pod is of the present template, ready and available, and no other is left."""
+        return self.observed and not self.old and min(self.ready, self.updated, self.available) >= self.desired
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class Story:
 
         def holds(raw: Raw) -> bool:
             found = condition(raw)
-            settled = raw.get("status", {}).get("observedGeneration") == raw.get("metadata", {}).get("generation")
+            settled = found.get("observedGeneration") == raw.get("metadata", {}).get("generation")
             return bool(settled and found.get("status") == status and reason in ("", found.get("reason")))
 
         words = f"{kind} {place}/{name} to be Ready={status} {reason}"

@@ -111,7 +111,9 @@ async def test_a_failing_source_is_asked_to_look_again_and_handles_it(story: Sto
         return [each["text"] for each in await watchman.timeline(incident["id"])]
 
     def told(found: list[str]) -> bool:
-        return any("reconcile.fluxcd.io/requestedAt" in each for each in found) and any("handled" in each for each in found)
+        return any("reconcile.fluxcd.io/requestedAt" in each for each in found) and any(
+            "handled" in each for each in found
+        )
 
     await eventually("the timeline to say that it was handled", texts, told, within=60)
     assert token.startswith("fluxmedic-")

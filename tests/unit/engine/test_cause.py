@@ -48,6 +48,11 @@ def test_pods_that_are_ready_but_of_the_old_template_are_told_as_such():
     assert "2/2 ready, 1/2 of the new template" in story.case.incident.cause
 
 
+def test_an_old_pod_that_serves_on_while_the_new_one_fails_does_not_hide_it():
+    story = rollout(PodTrouble("ImagePullBackOff"), replicas=Replicas(1, 1, 1, 1, old=1)).wait(6)
+    assert story.case.incident.cause.endswith("Deployment apps/web 1/1 ready, 1 of the old template (ImagePullBackOff)")
+
+
 def test_the_cause_is_never_told_poorer_while_it_is_the_same():
     cluster = Cluster()
     story = rollout(PodTrouble("ImagePullBackOff")).wait(6)

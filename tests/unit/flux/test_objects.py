@@ -192,6 +192,12 @@ def test_a_chart_knows_its_repository_and_a_source_its_secrets():
         ),
         ("Deployment", {}, {}, Replicas(1, 0, 0, 0)),
         (
+            "Deployment",
+            {"replicas": 1},
+            {"replicas": 2, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
+            Replicas(1, 1, 1, 1, old=1),
+        ),
+        (
             "DaemonSet",
             {},
             {"desiredNumberScheduled": 2, "numberReady": 2, "updatedNumberScheduled": 2, "numberAvailable": 2},

@@ -62,6 +62,7 @@ def test_the_dependents_of_an_incident_are_its_victims_alone():
         (Replicas(2, 2, 1, 2), False),
         (Replicas(2, 2, 2, 1), False),
         (Replicas(2, 2, 2, 2, observed=False), False),
+        (Replicas(2, 2, 2, 2, old=1), False),
     ],
 )
 def test_a_workload_is_complete_when_every_pod_is_new_ready_available_and_observed(replicas, complete):
