@@ -107,12 +107,25 @@ def trouble_of(world: World, case: Case) -> str:
 
 
 def _case_for(world: World, finding: Finding) -> Case | None:
-    """Return the open incident of the finding's root, or of the controller whose silence another finding told."""
+    """Return the open incident of the finding's root, of the workload that it blames, or of a silent controller."""
     root = root_of(world, finding.ref)
-    case = world.case_of(root)
+    case = world.case_of(root) or _same_workload(world, root)
     if case is None and finding.test == UNOBSERVED:
         return _same_controller(world, finding)
     return case
+
+
+def _same_workload(world: World, root: ObjectRef) -> Case | None:
+    """Return the open incident that holds a workload which a failed check blames: its root may be gone by now."""
+    known = world.known(root)
+    for ref in blamed_refs(world, known) if known is not None else ():
+        other = world.known(ref)
+        if other is None or other.state.replicas is None or other.state.replicas.complete:
+            continue
+        for case in world.open_cases():
+            if ref in case.workloads:
+                return case
+    return None
 
 
 def _same_controller(world: World, finding: Finding) -> Case | None:
@@ -220,9 +233,11 @@ def _relate(world: World, case: Case, other: Case) -> None:
 
 
 def _collect(world: World, case: Case) -> None:
-    """Take in everything broken that the root explains."""
-    for victim, cause in downstream(world, case.incident.root):
-        _join(world, case, victim, cause)
+    """Take in everything broken that the root explains, and what members that fail by themselves hold up."""
+    strays = (m.ref for m in case.incident.dependents if world.health(m.ref) is Health.FAILED)
+    for origin in (case.incident.root, *(ref for ref in strays if not causes_of(world, ref))):
+        for victim, cause in downstream(world, origin):
+            _join(world, case, victim, cause)
 
 
 def _mark_recoveries(world: World, case: Case) -> None:

@@ -38,7 +38,10 @@ PAGE = 500
 LINE_LIMIT = 8 * 1024 * 1024
 """Bytes of one line of a watch: an object is 1.5 MB at most, and may be escaped."""
 MERGE_PATCH = "application/merge-patch+json"
-METADATA_ONLY = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1, application/json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
+"""Only the metadata. A watch must ask for single objects: asked for a list, the API server (1.36) answers 200 and sends
+nothing; a list must ask for a list, else it is 406.
+"""
 
 
 class KubeCluster:
@@ -217,7 +220,7 @@ class KubeCluster:
         metadata_only: bool = False,
     ) -> aiohttp.ClientResponse:
         """Send a request and return an answer that said 2xx; a 401 is tried once more with fresh credentials."""
-        accept = METADATA_ONLY.format(list="List") if metadata_only else "application/json"
+        accept = METADATA_ONLY.format(list="" if "watch" in query else "List") if metadata_only else "application/json"
         headers = {"Accept": accept, "Content-Type": content}
         for attempt in (1, 2):
             response = await self._send(method, path, what, query, limit, body, headers)

@@ -5,11 +5,13 @@ The kernel ends it when the process that started it dies, however that dies; not
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +19,8 @@ PR_SET_PDEATHSIG = 1
 """linux/prctl.h."""
 LIBC = ctypes.CDLL(None, use_errno=True)
 STOP_WITHIN = 10.0
+LOWEST, HIGHEST = 10_000, 32_000
+"""Ports of a plane: the kernel's own begin at 32,768 (ip_local_port_range), and may be taken at any moment."""
 POLL = 0.05
 TAIL = 20
 
@@ -26,10 +30,12 @@ class ProcessError(Exception):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a port that nobody listens on now, below those that the kernel hands out for outgoing connections."""
+    while True:
+        port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def _die_with_parent() -> None:

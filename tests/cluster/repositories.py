@@ -88,7 +88,10 @@ class Repositories:
     async def close_port(self) -> None:
         """Refuse every connection from here on."""
         assert self._site is not None
+        assert self._runner is not None
+        assert self._runner.server is not None
         await self._site.stop()
+        await self._runner.server.shutdown(0.1)
 
     async def open_port(self) -> None:
         """Listen again, at the same address."""

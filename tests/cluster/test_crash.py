@@ -58,6 +58,5 @@ async def test_f056_a_daemon_that_is_killed_while_it_remediates_finishes_and_doe
     assert done["remediation"]["phase"] == "succeeded", json.dumps(done["remediation"], indent=1)
     assert storage.items() <= (await seed.storage()).items()
     assert len(own_plane.told.slack.roots()) == 1
-    opened = {body["id"] for _, body in own_plane.told.sink.taken if body["type"].endswith(".opened")}
-    assert len(opened) == 1
+    assert len({body["id"] for body in own_plane.told.opened(done["id"])}) == 1
     assert (await seed.daemon_set())["metadata"]["namespace"] == PLACE

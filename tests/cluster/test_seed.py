@@ -45,8 +45,7 @@ async def test_observe_tells_once_with_every_dependent_and_the_exact_instruction
     assert "flux suspend helmrelease cilium -n kube-system" in typed
     assert "flux reconcile kustomization cilium -n flux-system --with-source" in typed
     assert len(own_plane.told.slack.roots()) == 1
-    opening = [body for _, body in own_plane.told.sink.taken if body["type"].endswith(".opened")]
-    assert len(opening) == 1
+    assert len(own_plane.told.opened(incident["id"])) == 1
     live = await seed.release()
     assert live is not None
     assert "suspend" not in live["spec"]

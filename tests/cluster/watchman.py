@@ -150,6 +150,21 @@ class Told:
     sink: Sink
     slack_address: str
 
+    def opened(self, incident: str) -> list[Raw]:
+        """Return the webhook's bodies that told that an incident was opened."""
+        told = (body for _, body in self.sink.taken if body["subject"] == incident)
+        return [body for body in told if body["type"].endswith(".opened.v1")]
+
+    async def root(self, words: str, within: float = 30) -> str:
+        """Wait for the one root message that contains these words, and return it."""
+
+        async def look() -> list[str]:
+            return self.roots(words)
+
+        return (await eventually(f"one root message with {words!r}", look, lambda seen: len(seen) == 1, within=within))[
+            0
+        ]
+
     def roots(self, words: str = "") -> list[str]:
         """Return the texts of the root messages that contain these words."""
         return [post.text for post in self.slack.roots() if words in json.dumps(post.blocks) + post.text]

@@ -12,7 +12,7 @@ from daemon.simulator.api.errors import ApiError, forbidden
 from daemon.simulator.api.faults import Asked, Failure, Faults
 from daemon.simulator.api.paths import Target, parse
 from daemon.simulator.api.store import Store
-from daemon.simulator.api.watching import Watching, listed, shown, wants_partial
+from daemon.simulator.api.watching import Watching, listed, shown, wants_partial, wants_partial_list
 
 Json = dict[str, Any]
 Extra = Callable[[web.Request, Target], Awaitable[web.StreamResponse | None]]
@@ -101,8 +101,13 @@ class ApiServer:
             if answered is None:
                 raise ApiError(404, "the server could not find the requested resource")
             return answered
-        partial = wants_partial(request.headers.get("Accept", ""))
+        accept = request.headers.get("Accept", "")
+        partial = wants_partial(accept)
         match target.verb:
+            case "watch" if wants_partial_list(accept):
+                return web.Response(content_type="application/json")  # as the real one: it opens, and is empty
+            case "list" if partial and not wants_partial_list(accept):
+                raise ApiError(406, "you requested PartialObjectMetadata, but the requested object is a list")
             case "watch":
                 return await self.watching.serve(request, target)
             case "list":

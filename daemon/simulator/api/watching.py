@@ -41,6 +41,11 @@ def wants_partial(accept: str) -> bool:
     return "as=PartialObjectMetadata" in accept
 
 
+def wants_partial_list(accept: str) -> bool:
+    """Say whether it asks for a list of metadata, which fits a list alone."""
+    return "as=PartialObjectMetadataList" in accept
+
+
 def listed(store: Store, target: Target, query: Mapping[str, str], *, partial: bool) -> Json:
     """Return one page of a list. Raises ApiError 400, 410, 504."""
     test = _test(target, query)

@@ -324,3 +324,26 @@ def test_a_workload_that_two_owners_fought_over_and_lost_keeps_its_incident_open
     story.lose(workload.ref, ref("HelmRelease", "db")).wait(600)
     assert story.case.incident.state is State.OPEN
     assert trouble_of(story.world, story.case) == "DaemonSet apps/cni failed with this incident and is gone"
+
+
+def handed_over(cluster, *, down: int):
+    """A release failed with its DaemonSet and is gone; then a check of the DaemonSet fails, and something waits."""
+    workload = cluster.state("DaemonSet", "cni", replicas=pods(0, 3), annotations=CLAIM)
+    story = Story().see(workload, cluster.state("HelmRelease", "db", failing("UpgradeFailed"), helm=helm("db"))).wait(6)
+    story.lose(ref("HelmRelease", "db")).wait(1)
+    story.see(cluster.state("DaemonSet", "cni", replicas=pods(3 - down, 3), annotations=CLAIM))
+    return story.see(
+        cluster.state("Kustomization", "net", unhealthy("DaemonSet/apps/cni")),
+        cluster.state("Kustomization", "b", waiting("apps/net"), depends_on=needs(ref("Kustomization", "net"))),
+    ).wait(6)
+
+
+def test_a_check_that_blames_the_workload_of_a_removed_release_is_the_same_incident_with_all_it_holds_up():
+    story = handed_over(Cluster(), down=3)
+    assert story.case.incident.root == ref("HelmRelease", "db")
+    assert story.members() >= {"Kustomization/apps/net", "Kustomization/apps/b"}
+
+
+def test_a_check_that_still_blames_a_workload_which_is_well_by_now_is_an_incident_of_its_own():
+    story = handed_over(Cluster(), down=0)
+    assert {case.incident.root.name for case in story.cases} == {"db", "net"}

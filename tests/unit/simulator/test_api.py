@@ -330,6 +330,9 @@ async def test_a_custom_resource_has_no_field_labels_of_its_own() -> None:
         assert (status, body["message"]) == (400, "field label not supported: spec.path")
 
 
+SINGLE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+
 async def test_metadata_alone_leaves_the_contents_of_secrets_out() -> None:
     async with running() as client:
         secrets = "/api/v1/namespaces/default/secrets"
@@ -340,7 +343,14 @@ async def test_metadata_alone_leaves_the_contents_of_secrets_out() -> None:
         found = await client.get(secrets, headers={"Accept": accept})
         assert found["kind"] == "PartialObjectMetadataList"
         assert found["items"][0].keys() == {"kind", "apiVersion", "metadata"}
+        status, body = await client.ask("GET", secrets, headers={"Accept": SINGLE})
+        assert (status, body["message"]) == (
+            406,
+            "you requested PartialObjectMetadata, but the requested object is a list",
+        )
         async with client.session.get(f"{secrets}?watch=1&timeoutSeconds=5", headers={"Accept": accept}) as response:
+            assert (response.status, await response.read()) == (200, b"")
+        async with client.session.get(f"{secrets}?watch=1&timeoutSeconds=5", headers={"Accept": SINGLE}) as response:
             event = await line(response.content)
         assert (event["object"]["kind"], "data" in event["object"]) == ("PartialObjectMetadata", False)
 
