@@ -14,6 +14,8 @@ from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef
 
 CAUSE_LENGTH = 300
+HEAD_LENGTH = 150
+"""Characters that the root and its own words keep at least, however much there is to say below it."""
 COMMIT = re.compile(r"^stored artifact for commit '(?P<subject>.*)'$", re.DOTALL)
 
 
@@ -23,10 +25,12 @@ def cause_of(world: World, case: Case) -> str:
     told = _own_words(world, root) or ("" if case.incident.cause else _members_words(world, case))
     if not told:
         return case.incident.cause
-    below = _below(world, case)
+    down, below = _below(world, case)
     line = f"{root.kind} {root.place}: {told}"
-    if below and below not in line:
-        line = f"{line[: CAUSE_LENGTH - len(below) - 3]} — {below}"
+    if down is not None and below not in line:
+        if f": {down.kind}/{down.namespace}/{down.name} " in line:
+            below = below.removeprefix(f"{down.kind} {down.place} ")  # named already
+        line = f"{line[: max(CAUSE_LENGTH - len(below) - 3, HEAD_LENGTH)]} — {below}"
     return line[:CAUSE_LENGTH]
 
 
@@ -92,8 +96,8 @@ def _members_words(world: World, case: Case) -> str:
     return ""
 
 
-def _below(world: World, case: Case) -> str:
-    """The workload that is down below the root, with its pods' trouble."""
+def _below(world: World, case: Case) -> tuple[ObjectRef | None, str]:
+    """The workload that is down below the root, and the line about it with its pods' trouble."""
     known = world.known(case.incident.root)
     candidates = set(case.workloads)
     if known is not None:
@@ -103,8 +107,8 @@ def _below(world: World, case: Case) -> str:
         if other is None or other.state.replicas is None or other.state.replicas.complete:
             continue
         trouble = pod_trouble(world, ref)
-        return f"{workload_line(other.state)}{f' ({trouble})' if trouble else ''}"[: CAUSE_LENGTH // 2]
-    return ""
+        return ref, f"{workload_line(other.state)}{f' ({trouble})' if trouble else ''}"
+    return None, ""
 
 
 def _pods_of(world: World, workload: ObjectRef) -> set[ObjectRef]:

@@ -52,6 +52,16 @@ def plan_for(world: World, case: Case, rule: Rule, mode: Mode) -> Remediation | 
     )
 
 
+def waits_for(world: World, step: Step) -> tuple[str, ...]:
+    """Return what a person must do before a step can end: nobody else takes an object out of Git."""
+    if step.action != "delete-release":
+        return ()
+    return tuple(
+        f"waits for a commit that removes {step.ref} from {_where(world, owner)}; until then it is suspended and stays"
+        for owner in owners_of(world, step.ref)
+    )
+
+
 def digest_of(state: ObjectState, steps: tuple[Step, ...]) -> str:
     """Return what an approval is bound to: a change of any of these makes it lapse."""
     facts = [state.uid, str(state.generation), state.attempted_revision]
@@ -82,14 +92,11 @@ def _delete_release(world: World, ref: ObjectRef, state: ObjectState | None) -> 
         f"kubectl get helmrelease {ref.name} -n {ref.namespace} -o jsonpath='{{.spec.suspend}}'   # must print true",
     ]
     owners = owners_of(world, ref)
-    for owner in owners:
-        known = world.known(owner)
-        path = f" (path {known.state.path})" if known is not None and known.state.path else ""
-        revision = f" at {known.state.applied_revision}" if known is not None and known.state.applied_revision else ""
-        lines.append(
-            f"In Git: remove {ref} from {owner}{path}{revision}. While it is there, {owner.kind} puts it back "
-            f"unsuspended after any live deletion; once suspended, its prune leaves the Helm release alone."
-        )
+    lines += [
+        f"In Git: remove {ref} from {_where(world, owner)}. While it is there, {owner.kind} puts it back "
+        f"unsuspended after any live deletion; once suspended, its prune leaves the Helm release alone."
+        for owner in owners
+    ]
     if not owners:
         lines.append(f"kubectl delete helmrelease {ref.name} -n {ref.namespace}   # only after suspend printed true")
     helm = state.helm if state is not None else None
@@ -98,6 +105,14 @@ def _delete_release(world: World, ref: ObjectRef, state: ObjectState | None) -> 
             f"kubectl get secret -n {helm.storage_namespace} -l owner=helm,name={helm.release}   # must still be there"
         )
     return lines
+
+
+def _where(world: World, owner: ObjectRef) -> str:
+    """Return an owner with the path and the revision at which it holds what it holds."""
+    known = world.known(owner)
+    path = f" (path {known.state.path})" if known is not None and known.state.path else ""
+    revision = f" at {known.state.applied_revision}" if known is not None and known.state.applied_revision else ""
+    return f"{owner}{path}{revision}"
 
 
 def _command(spec: StepSpec, ref: ObjectRef) -> list[str]:

@@ -11,7 +11,7 @@ from daemon.engine.checks import is_met, review
 from daemon.engine.correlate import trouble_of
 from daemon.engine.guards import allowed_mode, cooled_until, judge
 from daemon.engine.lifecycle import Trigger, move
-from daemon.engine.plan import instructions_for, plan_for, rule_for
+from daemon.engine.plan import instructions_for, plan_for, rule_for, waits_for
 from daemon.engine.timeline import amend, remind, tell, tell_once
 from daemon.engine.world import Case, World
 from daemon.model.effects import RunAction, SaveIntent, SaveResult
@@ -231,6 +231,8 @@ def _next(world: World, case: Case, plan: Remediation) -> None:
     steps[index] = replace(step, started_at=world.now)
     amend(case, remediation=replace(plan, steps=tuple(steps)))
     tell(world, case, "action", f"{step.action}: {step.text}", actor=f"action:{step.action}", ref=step.ref)
+    for line in waits_for(world, step):
+        tell(world, case, "action", line, actor=f"action:{step.action}", ref=step.ref)
     world.running[request.id] = request
     world.save(SaveIntent(request))
     world.outgoing.append(RunAction(request))

@@ -6,10 +6,11 @@ The library gives no time limit of its own and, for raw answers, does not look a
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -42,15 +43,18 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v
 """Only the metadata. A watch must ask for single objects: asked for a list, the API server (1.36) answers 200 and sends
 nothing; a list must ask for a list, else it is 406.
 """
+UNREADABLE = (ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError)
+"""What the library raises for a kubeconfig that it cannot use."""
 
 
 class KubeCluster:
     """The Cluster port over one API server."""
 
-    def __init__(self, name: str, api: ApiClient) -> None:
-        """Speak through this client under the cluster's name."""
+    def __init__(self, name: str, api: ApiClient, renew: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Speak through this client under the cluster's name; `renew` reads its credentials again."""
         self.name = name
         self._api = api
+        self._renew = renew
         self.discovery = Discovery(self._read)
 
     async def __aenter__(self) -> Self:
@@ -229,7 +233,7 @@ class KubeCluster:
             error = error_of(response.status, what, await _body(response), response.headers)
             if not isinstance(error, Unauthorized) or attempt == 2:  # noqa: PLR2004 - the second try
                 raise error
-            self._forget_token()
+            await self._refresh()
         raise Unreachable(f"{what}: no answer")
 
     async def _send(
@@ -261,8 +265,10 @@ class KubeCluster:
             raise Unreachable(f"{what}: an answer of an unexpected kind")
         return answer
 
-    def _forget_token(self) -> None:
-        """Have the in-cluster loader read its token file again now, not within the minute."""
+    async def _refresh(self) -> None:
+        """Read the credentials again: by `renew`, or the in-cluster loader's token file now, not within the minute."""
+        if self._renew is not None:
+            await self._renew()
         hook = self._api.configuration.refresh_api_key_hook
         loader = getattr(hook, "__self__", None)
         if loader is not None and hasattr(loader, "token_expires_at"):
@@ -278,11 +284,21 @@ async def connect(name: str, kubeconfig: str = "") -> KubeCluster:
             await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         else:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
+    except UNREADABLE as error:
         place = kubeconfig or "the pod's service account"
         why = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(Problem(f"no cluster to connect to: {why}", file=place)) from error
-    return KubeCluster(name, client_of(configuration))
+    return KubeCluster(
+        name, client_of(configuration), partial(_reload, configuration, kubeconfig) if kubeconfig else None
+    )
+
+
+async def _reload(configuration: Configuration, kubeconfig: str) -> None:
+    """Read a kubeconfig again: its token file was rotated, or its plug-in's token has expired (minutes, on EKS)."""
+    try:
+        await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    except UNREADABLE as error:
+        raise Unauthorized(f"the credentials of {kubeconfig} cannot be read again: {error}") from error
 
 
 def client_of(configuration: Configuration) -> ApiClient:

@@ -17,7 +17,7 @@ from tests.cluster.build import BuildError, Toolbox, build
 from tests.cluster.plane import write_description
 from tests.cluster.process import ProcessError
 
-WORKERS = os.environ.get("CLUSTER_TEST_WORKERS", "6")
+WORKERS = os.environ.get("CLUSTER_TEST_WORKERS", "8")
 """Stories at once: they mostly wait, for timeouts of Flux."""
 
 LIMIT = "900"

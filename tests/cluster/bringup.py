@@ -20,6 +20,7 @@ async def running_plane(toolbox: Toolbox, folder: Path | None = None) -> AsyncIt
     with running_base(toolbox, folder) as plane:
         async with connected(plane.server, plane.identity.admin_token, plane.identity.authority) as api:
             await _install(plane, api)
+            plane.record()
             yield plane, api
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -68,16 +69,20 @@ async def own_plane(request: pytest.FixtureRequest, tmp_path: Path, toolbox: Too
 
 
 def _namespace(request: pytest.FixtureRequest) -> str:
-    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
-    return words[:50].strip("-")
+    """Return a short name that no other story has."""
+    name = request.node.name
+    words = re.sub(r"[^a-z0-9]+", "-", name.removeprefix("test_").lower())
+    return f"{words[:20].strip('-')}-{sha256(name.encode()).hexdigest()[:6]}"
 
 
 def _keep(request: pytest.FixtureRequest, folder: Path, plane: Plane) -> None:
-    """Copy what a failed story left (logs, ledger, repositories) into one folder."""
+    """Copy what a failed story left (logs, recording, ledger, repositories) into one folder."""
     if not request.node.stash.get(FAILED, True):
         return
     kept = KEPT / _namespace(request)
     shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("etcd", "artifacts", "work"), dirs_exist_ok=True)
+    shutil.copytree(
+        folder, kept, ignore=shutil.ignore_patterns("etcd", "artifacts", "work", "tmp", "plane"), dirs_exist_ok=True
+    )
     shutil.copytree(plane.folder / "logs", kept / "logs", dirs_exist_ok=True)
     print(f"what it left is in {kept}")

@@ -8,6 +8,7 @@ import base64
 import json
 import signal
 import ssl
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -73,6 +74,14 @@ class Plane:
         """End a program and start it again."""
         self.processes[name].stop()
         self.start(name)
+
+    def record(self) -> None:
+        """Have `fluxmedic record` write what the plane shows, for whoever must understand a failure."""
+        logs = self.folder / "logs"
+        command = [sys.executable, "-m", "daemon", "record", "-o", str(logs / "recording.jsonl")]
+        environment = {"KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(HERE.parents[1])}
+        self.processes["record"] = Process("record", command, logs / "record.log", environment)
+        self.processes["record"].start()
 
     def compact(self) -> None:
         """Have etcd forget its history, so that every watch from before must list anew."""
@@ -230,7 +239,8 @@ def _kubernetes(plane: Plane) -> None:
 
 def _flux(plane: Plane) -> None:
     events, receiver, storage = free_port(), free_port(), free_port()
-    (plane.folder / "artifacts").mkdir()
+    for name in ("artifacts", "tmp"):
+        (plane.folder / name).mkdir()
     plane.events, plane.receiver = f"http://127.0.0.1:{events}", f"http://127.0.0.1:{receiver}"
     more = {
         "notification-controller": (f"--events-addr=127.0.0.1:{events}", f"--receiverAddr=127.0.0.1:{receiver}"),
@@ -256,4 +266,5 @@ def _flux(plane: Plane) -> None:
             ready=f"http://127.0.0.1:{health}/readyz",
             KUBECONFIG=str(plane.kubeconfig),
             RUNTIME_NAMESPACE="flux-system",
+            TMPDIR=str(plane.folder / "tmp"),  # where builds unpack: gone with the plane, whatever is left in it
         )

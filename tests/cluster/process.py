@@ -19,8 +19,9 @@ PR_SET_PDEATHSIG = 1
 """linux/prctl.h."""
 LIBC = ctypes.CDLL(None, use_errno=True)
 STOP_WITHIN = 10.0
-LOWEST, HIGHEST = 10_000, 32_000
-"""Ports of a plane: the kernel's own begin at 32,768 (ip_local_port_range), and may be taken at any moment."""
+LOWEST, SHARE, SHARES = 10_000, 1_000, 22
+"""Ports of a plane, a share for each worker: the kernel's own begin at 32,768 (ip_local_port_range)."""
+GIVEN: set[int] = set()
 POLL = 0.05
 TAIL = 20
 
@@ -30,12 +31,19 @@ class ProcessError(Exception):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now, below those that the kernel hands out for outgoing connections."""
+    """Return a port that nobody listens on and that was not given before, from this worker's own share.
+
+    All lie below those that the kernel hands out for outgoing connections.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")) + 1
+    lowest = LOWEST + worker % SHARES * SHARE
     while True:
-        port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
+        port = lowest + secrets.randbelow(SHARE)
         with socket.socket() as found, suppress(OSError):
             found.bind(("127.0.0.1", port))
-            return port
+            if port not in GIVEN:
+                GIVEN.add(port)
+                return port
 
 
 def _die_with_parent() -> None:

@@ -1,5 +1,6 @@
 """The daemon is killed while it remediates, at each point that leaves a trace: it looks, and goes on or stands back."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -46,10 +47,13 @@ async def test_f056_a_daemon_that_is_killed_while_it_remediates_finishes_and_doe
     storage = await seed.storage()
     watchman = await own_plane.watchman(MODE="auto")
     await seed.breaks()
-    await seed.spreads(with_release=False)
-    await eventually(f"the point {point.__name__}", lambda: point(seed, watchman), bool, within=180, every=0.02)
-    watchman.kill()
-    await watchman.start()
+
+    async def strike() -> None:
+        await eventually(f"the point {point.__name__}", lambda: point(seed, watchman), bool, within=180, every=0.02)
+        watchman.kill()
+        await watchman.start()
+
+    await asyncio.gather(strike(), seed.spreads(with_release=False))
     await seed.gone(within=240)
     await seed.bootstrap()
     found = await watchman.incidents()

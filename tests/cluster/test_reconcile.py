@@ -61,16 +61,31 @@ async def test_a_kustomization_is_reconciled_after_its_source_and_proven(story: 
     assert any("its source first" in each for each in steps)
 
 
-async def test_a_release_is_reconciled_and_proven(story: Story):
-    chart = {"config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-chart}\n"}
-    story.repositories.chart("app", "1.0.0", chart)
-    await story.apply(manifests.helm_repository(story.name, "charts", story.repositories.charts_url))
+CHART = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Release.Name }}}
+spec:
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}, annotations: {tests.fluxmedic.dev/pod: "{{ .Values.pod }}"}}
+    spec: {containers: [{name: app, image: "registry.example.test/app:1"}]}
+"""
+
+
+async def test_a_release_whose_values_were_mended_is_reconciled_and_proven(story: Story):
+    story.repositories.chart("app", "1.0.0", {"all.yaml": CHART})
+    await story.apply(
+        manifests.helm_repository(story.name, "charts", story.repositories.charts_url),
+        manifests.config_map(story.name, "values", **{"values.yaml": "pod: crash"}),
+    )
     reference = {"kind": "ConfigMap", "name": "values"}
-    release = manifests.helm_release(story.name, "db", "app", "1.0.0", "charts", valuesFrom=[reference], interval="20m")
     watchman = await story.watchman(MODE="auto", RULES=rule(story, "HelmRelease", "db"))
-    await story.apply(release)
-    await story.ready("HelmRelease", "db", status="False")
-    await story.apply(manifests.config_map(story.name, "values", **{"values.yaml": "a: 1"}))
+    await story.apply(
+        manifests.helm_release(story.name, "db", "app", "1.0.0", "charts", valuesFrom=[reference], interval="20m")
+    )
+    await story.ready("HelmRelease", "db", status="False", reason="InstallFailed")
+    await story.apply(manifests.config_map(story.name, "values", **{"values.yaml": "pod: well"}))
     await handled(story, "HelmRelease", "db")
     incident = await story.incident(watchman, "HelmRelease/db")
     await story.resolved(watchman, incident["id"])

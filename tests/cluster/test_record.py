@@ -31,7 +31,7 @@ async def test_a_recording_replays_into_the_incidents_the_live_daemon_opened(own
     finally:
         recorder.signal(signal.SIGINT)
         await eventually("the recorder to end", lambda: asyncio.to_thread(lambda: not recorder.alive), bool, within=30)
-    done = watchman.run("replay", str(path), "-o", "json")
+    done = await watchman.run("replay", str(path), "-o", "json")
     assert done.returncode == 0, done.stderr
     told = [each for each in json.loads(done.stdout)["incidents"] if each["severity"] != "info"]
     assert [(root_of(each), members_of(each), each["state"]) for each in told] == [

@@ -23,7 +23,7 @@ async def test_with_the_roles_of_the_base_it_works_and_nothing_it_tries_is_refus
     incident = await own_plane.incident(watchman, "Kustomization/base")
     await own_plane.blamed(watchman, incident["id"], "pull")
     assert await refusals(own_plane.api) == 0
-    done = watchman.run("check")
+    done = await watchman.run("check")
     assert done.returncode == 0, done.stdout
 
 
@@ -44,7 +44,7 @@ async def test_with_one_verb_less_check_names_it(own_plane: Story):
     await grant(own_plane.api, change=[less])
     kubeconfig = await account_kubeconfig(own_plane)
     watchman = await own_plane.watchman(kubeconfig=own_plane.plane.kubeconfig, HELM_STORAGE="false")
-    done = watchman.run("check", "--kubeconfig", str(kubeconfig))
+    done = await watchman.run("check", "--kubeconfig", str(kubeconfig))
     assert done.returncode == 1
     wrong = [line for line in done.stdout.splitlines() if "failed" in line]
     assert any("watch" in line and "kustomizations" in line for line in wrong), done.stdout

@@ -58,7 +58,11 @@ async def test_f096_while_git_still_holds_the_release_it_is_suspended_and_not_de
     await never("the release is gone", seed.release, lambda found: found is None, for_seconds=30)
     found = (await watchman.incidents())[0]
     typed = "\n".join(found["instructions"])
-    assert "In Git: remove HelmRelease kube-system/cilium" in typed
+    assert (
+        "In Git: remove HelmRelease/kube-system/cilium from Kustomization/flux-system/cilium (path ./cilium)" in typed
+    )
+    told = [each["text"] for each in await watchman.timeline(found["id"])]
+    assert any("waits for a commit that removes HelmRelease/kube-system/cilium" in each for each in told)
     storage = await seed.storage()
     seed.push("fix: separate cilium bootstrap from flux", with_release=False)
     await own_plane.ask("GitRepository", "fleet", FLUX)

@@ -85,7 +85,7 @@ async def test_propose_writes_nothing_until_a_person_approves(own_plane: Story):
     assert before is not None
     assert after is not None
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
-    done = watchman.run("approve", plan["plan"], "--yes")
+    done = await watchman.run("approve", plan["plan"], "--yes")
     assert done.returncode == 0, done.stderr
     await seed.gone()
     await seed.bootstrap()

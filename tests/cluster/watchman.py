@@ -4,6 +4,7 @@ It is the program that ships, started as a user would; a story sees it only thro
 what it sends.
 """
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -27,6 +28,7 @@ Raw = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL = "C0STORY"
 READY_WITHIN = 60.0
+COMMAND_WITHIN = 60.0
 
 
 @dataclass(slots=True)
@@ -121,15 +123,16 @@ class Watchman:
         _, text = await self.fetch(f"/api/v1/incidents/{incident}/timeline?limit=500")
         return list(json.loads(text)["items"])
 
-    def run(self, *words: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    async def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run another fluxmedic command against this daemon, as a person would."""
-        return subprocess.run(
+        return await asyncio.to_thread(
+            subprocess.run,
             [sys.executable, "-m", "daemon", *words],
             cwd=ROOT,
             env={**self.process.environment, "PATH": "/usr/bin:/bin", "FLUXMEDIC_SERVER": self.server},
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=COMMAND_WITHIN,
             check=False,
         )
 

@@ -27,7 +27,9 @@ def rollout(*pods_seen, replicas=None) -> Story:
 
 def test_the_cause_names_the_workload_that_is_down_and_why():
     story = rollout(PodTrouble("ImagePullBackOff", "no such image")).wait(6)
-    assert story.case.incident.cause.endswith("Deployment apps/web 0/2 ready (ImagePullBackOff: no such image)")
+    assert story.case.incident.cause.endswith(
+        "Deployment/apps/web InProgress — 0/2 ready (ImagePullBackOff: no such image)"
+    )
 
 
 def test_of_several_troubles_the_most_frequent_is_told():
@@ -50,7 +52,9 @@ def test_pods_that_are_ready_but_of_the_old_template_are_told_as_such():
 
 def test_an_old_pod_that_serves_on_while_the_new_one_fails_does_not_hide_it():
     story = rollout(PodTrouble("ImagePullBackOff"), replicas=Replicas(1, 1, 1, 1, old=1)).wait(6)
-    assert story.case.incident.cause.endswith("Deployment apps/web 1/1 ready, 1 of the old template (ImagePullBackOff)")
+    assert story.case.incident.cause.endswith(
+        "Deployment/apps/web InProgress — 1/1 ready, 1 of the old template (ImagePullBackOff)"
+    )
 
 
 def test_the_cause_is_never_told_poorer_while_it_is_the_same():

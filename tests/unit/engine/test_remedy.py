@@ -393,6 +393,10 @@ def test_a_removal_suspends_first_and_then_asks_the_owner_to_look_again():
     )
     story.see(owner, release).wait(11)
     assert [each.request.action for each in asked(story)] == ["delete-release"]
+    assert (
+        "waits for a commit that removes HelmRelease/apps/db from Kustomization/apps/app (path ./apps) at m@1; "
+        "until then it is suspended and stays"
+    ) in texts(story)
     answer(story, Outcome.CHANGED)
     assert asked(story)[-1].request.ref == ref("Kustomization", "app")
 

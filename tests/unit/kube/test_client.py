@@ -180,7 +180,7 @@ async def test_a_server_without_a_clock_has_none():
         assert await client.server_time() is None
 
 
-async def test_f033_a_certificate_that_is_not_trusted_is_a_clear_error(tmp_path):
+async def test_a_certificate_that_is_not_trusted_is_a_clear_error(tmp_path):
     file = tmp_path / "config"
     document = kubeconfig("https://127.0.0.1:1")
     file.write_text(yaml.safe_dump(document))

@@ -139,7 +139,7 @@ async def test_f001_a_410_as_an_http_status_means_the_same():
         await bench.seen("a", "b")
 
 
-async def test_f002_a_list_of_many_pages_is_one_list():
+async def test_f026_a_list_of_many_pages_is_one_list():
     def many(cluster: SimulatedCluster) -> None:
         for number in range(1203):
             cluster.put(kustomization(f"k{number:04}"))
@@ -174,7 +174,7 @@ async def test_f002_a_page_token_that_expired_is_answered_by_one_list_without_pa
 
 
 @pytest.mark.parametrize("inside", [False, True])
-async def test_f004_a_watch_that_is_cut_goes_on_where_it_was(inside):
+async def test_f012_a_watch_that_is_cut_goes_on_where_it_was(inside):
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         for name in ("b", "c", "d"):
@@ -185,7 +185,7 @@ async def test_f004_a_watch_that_is_cut_goes_on_where_it_was(inside):
         assert len([told for told in bench.sink.told if told[0] == "changed"]) == 3
 
 
-async def test_f005_a_half_open_connection_is_given_up_and_followed_anew():
+async def test_f006_a_half_open_connection_is_given_up_and_followed_anew():
     def silent(cluster: SimulatedCluster) -> None:
         cluster.put(kustomization("a"))
         cluster.faults.no_bookmarks = True
@@ -203,7 +203,7 @@ async def test_f005_a_half_open_connection_is_given_up_and_followed_anew():
         assert bench.informer.lists == 1
 
 
-async def test_f006_lines_that_are_no_json_or_no_event_are_skipped_and_counted():
+async def test_f015_lines_that_are_no_json_or_no_event_are_skipped_and_counted():
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         for line in (b"not json\n", b"[]\n", b'{"type":"ADDED"}\n', b"\n"):
@@ -214,7 +214,7 @@ async def test_f006_lines_that_are_no_json_or_no_event_are_skipped_and_counted()
         assert bench.informer.lists == 1
 
 
-async def test_f007_an_error_in_the_stream_that_nobody_knows_is_tried_again_from_the_same_place():
+async def test_f005_an_error_in_the_stream_that_nobody_knows_is_tried_again_from_the_same_place():
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         bench.cluster.faults.inject(
@@ -225,7 +225,7 @@ async def test_f007_an_error_in_the_stream_that_nobody_knows_is_tried_again_from
         assert bench.informer.lists == 1
 
 
-async def test_f007_an_expiry_without_a_code_is_an_expiry():
+async def test_f001_an_expiry_without_a_code_is_an_expiry():
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         bench.cluster.faults.inject(RESOURCE, b'{"type":"ERROR","object":{"kind":"Status","reason":"Expired"}}\n')
@@ -261,7 +261,7 @@ async def test_f011_an_object_made_anew_under_its_name_is_two_objects():
         assert ("gone", "a") in bench.sink.told
 
 
-async def test_f012_a_deletion_that_nobody_saw_is_told_by_the_next_list():
+async def test_f001_a_deletion_that_nobody_saw_is_told_by_the_next_list():
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         bench.cluster.faults.fail_next(3, 503, verb="watch", resource=RESOURCE)
@@ -283,7 +283,7 @@ async def test_f013_a_server_that_does_not_answer_makes_the_kind_stale_and_well_
         await bench.seen("a", "b")
 
 
-async def test_f014_a_wish_to_wait_is_granted():
+async def test_f004_a_wish_to_wait_is_granted():
     def busy(cluster: SimulatedCluster) -> None:
         cluster.put(kustomization("a"))
         cluster.faults.fail_next(1, 429, retry_after=60, verb="list", resource=RESOURCE)
@@ -296,7 +296,7 @@ async def test_f014_a_wish_to_wait_is_granted():
         assert asked[1] - asked[0] >= 60
 
 
-async def test_f015_credentials_that_are_refused_are_tried_again():
+async def test_f020_credentials_that_are_refused_are_tried_again():
     def locked(cluster: SimulatedCluster) -> None:
         cluster.put(kustomization("a"))
         cluster.faults.fail_next(4, 401, resource=RESOURCE)
@@ -340,7 +340,7 @@ async def test_f019_without_the_right_the_kind_is_stale_until_it_is_given():
         await bench.seen("a")
 
 
-async def test_f020_a_right_that_is_lost_while_watching_makes_the_kind_stale():
+async def test_f019_a_right_that_is_lost_while_watching_makes_the_kind_stale():
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         bench.cluster.faults.deny("watch", RESOURCE)
@@ -350,7 +350,7 @@ async def test_f020_a_right_that_is_lost_while_watching_makes_the_kind_stale():
         await bench.sink.until(lambda: bench.sink.syncs == 2)
 
 
-async def test_f022_a_version_that_the_server_does_not_know_yet_is_listed_anew():
+async def test_f003_a_version_that_the_server_does_not_know_yet_is_listed_anew():
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         status = b'{"kind":"Status","code":504,"message":"Too large resource version: 99, current: 7"}'
@@ -367,7 +367,7 @@ async def test_a_request_that_is_called_wrong_is_listed_anew():
         await bench.sink.until(lambda: bench.informer.lists == 2)
 
 
-async def test_f023_without_bookmarks_it_still_follows():
+async def test_f007_without_bookmarks_it_still_follows():
     def plain(cluster: SimulatedCluster) -> None:
         cluster.put(kustomization("a"))
         cluster.faults.no_bookmarks = True
@@ -378,7 +378,7 @@ async def test_f023_without_bookmarks_it_still_follows():
         await bench.seen("a", "b")
 
 
-async def test_f026_a_watch_that_ends_at_once_is_not_asked_for_in_a_hot_loop():
+async def test_f012_a_watch_that_ends_at_once_is_not_asked_for_in_a_hot_loop():
     async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
         await bench.seen("a")
         for _ in range(5):
