@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 import yaml
+from aiohttp.http_exceptions import LineTooLong
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config.config_exception import ConfigException
@@ -25,7 +26,7 @@ from kubernetes_asyncio.config.config_exception import ConfigException
 from daemon import __version__
 from daemon.kube.answers import error_of
 from daemon.kube.discovery import Discovery, Served
-from daemon.model.errors import ConfigError, Problem, Unauthorized, Unreachable
+from daemon.model.errors import ConfigError, Gone, Problem, Unauthorized, Unreachable
 from daemon.model.ports import Json
 from daemon.model.refs import ObjectRef
 
@@ -334,7 +335,10 @@ async def _lines(response: aiohttp.ClientResponse, what: str) -> AsyncIterator[b
                 return
             if stripped := line.strip():
                 yield stripped
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except (LineTooLong, ValueError) as error:
+        # The same version would bring the same line again; a list has no lines, and its version is past it.
+        raise Gone(f"{what}: a line of more than {LINE_LIMIT >> 20} MiB") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Unreachable(f"{what}: the stream broke off ({type(error).__name__})") from error
 
 

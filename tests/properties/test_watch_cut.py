@@ -116,7 +116,7 @@ TOLD = [
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, LENGTH), min_size=1, max_size=3))
-async def test_f003_a_watch_cut_at_any_byte_loses_nothing_and_doubles_nothing(cuts):
+async def test_f012_a_watch_cut_at_any_byte_loses_nothing_and_doubles_nothing(cuts):
     server = Server(list(cuts))
     runner = web.AppRunner(server.app(), shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()

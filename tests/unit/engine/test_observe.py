@@ -15,7 +15,7 @@ def event(story: Story, message: str, where: ObjectRef = A) -> EventSeen:
     return EventSeen(story.at, where, "Reason", message)
 
 
-def test_f003_an_older_state_that_comes_late_changes_nothing():
+def test_f009_an_older_state_that_comes_late_changes_nothing():
     cluster = Cluster()
     old, new = cluster.state("Kustomization", "a", failing()), cluster.state("Kustomization", "a", ready())
     story = Story().see(new, old)
@@ -68,6 +68,12 @@ def test_a_repeated_event_is_remembered_once_and_a_storm_keeps_the_newest():
     assert len(kept) == EVENTS_KEPT
     assert kept.count("same") == 1
     assert kept[-1] == "same"
+
+
+def test_f023_old_warnings_of_an_object_that_is_well_by_now_open_nothing():
+    story = Story().see(Cluster().state("Kustomization", "a", ready()))
+    story.give(event(story, "health check failed"), event(story, "build failed")).wait(600)
+    assert story.cases == []
 
 
 def test_events_of_too_many_objects_push_the_oldest_out():
@@ -162,6 +168,6 @@ def test_what_was_read_on_demand_is_forgotten_only_where_it_was_read():
     assert ref("Pod", "web-1") in story.world.objects
 
 
-def test_f012_the_same_state_twice_is_one():
+def test_f008_the_same_state_twice_is_one():
     state = Cluster().state("Kustomization", "a", ready())
     assert Story().see(state, state).world.counts["states_older"] == 1

@@ -452,7 +452,7 @@ def event(**more: object) -> dict[str, object]:
     }
 
 
-def test_an_event_is_about_its_object_and_says_when_it_happened_best():
+def test_f022_an_event_is_about_its_object_and_says_when_it_happened_best():
     found = signal_of(
         event(
             reason="X",
@@ -472,7 +472,7 @@ def test_an_event_is_about_its_object_and_says_when_it_happened_best():
     assert found.happened_at == datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 
 
-def test_an_event_of_the_new_kind_is_read_too():
+def test_f022_an_event_of_the_new_kind_is_read_too():
     about = {"kind": "Deployment", "apiVersion": "apps/v1", "name": "web"}
     new = {
         "kind": "Event",

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from daemon.kube.client import KubeCluster, connect_dict
+from daemon.kube.client import LINE_LIMIT, KubeCluster, connect_dict
 from daemon.kube.informer import Informer
 from daemon.model.ports import Json
 from daemon.runtime.clock import ScaledClock
@@ -212,6 +212,26 @@ async def test_f015_lines_that_are_no_json_or_no_event_are_skipped_and_counted()
         await bench.seen("a", "b")
         assert bench.informer.skipped == 3
         assert bench.informer.lists == 1
+
+
+async def test_f014_empty_lines_and_carriage_returns_are_passed_over_and_a_large_object_is_read():
+    large = kustomization("b", text="x" * 1_500_000)
+    large["metadata"] |= {"uid": "b", "resourceVersion": "1000"}
+    async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
+        await bench.seen("a")
+        bench.cluster.faults.inject(RESOURCE, b"\r\n\n")
+        bench.cluster.faults.inject(RESOURCE, orjson.dumps({"type": "ADDED", "object": large}) + b"\r\n")
+        await bench.seen("a", "b")
+        assert (bench.informer.lists, bench.informer.skipped) == (1, 0)
+
+
+async def test_f014_a_line_beyond_the_limit_is_listed_anew_instead_of_read_for_ever():
+    async with running(lambda cluster: cluster.put(kustomization("a"))) as bench:
+        await bench.seen("a")
+        bench.cluster.faults.inject(RESOURCE, b"x" * (LINE_LIMIT + 1) + b"\n")
+        await bench.sink.until(lambda: bench.informer.lists == 2)
+        bench.put("b")
+        await bench.seen("a", "b")
 
 
 async def test_f005_an_error_in_the_stream_that_nobody_knows_is_tried_again_from_the_same_place():
