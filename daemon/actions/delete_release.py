@@ -275,7 +275,7 @@ def _stays(raw: Json) -> bool:
 
 
 def _lines(found: Survivors) -> tuple[str, ...]:
-    return tuple(f"{name} uid {uid}" for name, uid in sorted({**found.storage, **found.workloads}.items()))
+    return tuple(f"kept: {name} (uid {uid})" for name, uid in sorted({**found.storage, **found.workloads}.items()))
 
 
 def _name(raw: Json) -> str:

@@ -36,7 +36,7 @@ async def test_f096_the_release_and_its_workloads_outlive_the_helm_release(stage
         assert result.outcome is Outcome.CHANGED
         assert it.gone
         assert it.uids() == it.before
-        assert set(result.evidence) >= {f"{name} uid {uid}" for name, uid in it.before.items()}
+        assert set(result.evidence) >= {f"kept: {name} (uid {uid})" for name, uid in it.before.items()}
         assert it.writes() == [
             "patch helmreleases.helm.toolkit.fluxcd.io",
             "delete helmreleases.helm.toolkit.fluxcd.io",
