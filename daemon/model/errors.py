@@ -106,3 +106,7 @@ class DeliveryError(DaemonError):
 
 class LedgerError(DaemonError):
     """The database can't be opened, read or written."""
+
+
+class LedgerInUse(LedgerError):
+    """Another fluxmedic has it open."""

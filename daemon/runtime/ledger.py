@@ -42,7 +42,7 @@ from daemon.model.effects import (
     SaveResult,
     SaveSilence,
 )
-from daemon.model.errors import LedgerError
+from daemon.model.errors import LedgerError, LedgerInUse
 from daemon.model.incidents import State
 from daemon.model.notices import Sent
 from daemon.model.refs import EffectId
@@ -295,7 +295,7 @@ def _locked(path: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.close()
-        raise LedgerError(f"the ledger {path} is in use by another fluxmedic; stop that one first") from error
+        raise LedgerInUse(f"the ledger {path} is in use by another fluxmedic; stop that one first") from error
     return lock
 
 

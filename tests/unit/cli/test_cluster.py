@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from daemon.runtime.clock import ScaledClock
+from daemon.runtime.ledger import open_ledger
 from daemon.simulator.scenarios import SCENARIOS
 from daemon.simulator.server import SimulatedCluster, kubeconfig
 from daemon.simulator.slack import FakeSlack
@@ -66,6 +67,19 @@ async def test_above_observe_the_rights_to_write_are_wanted(cluster, tmp_path):
     rows = {item["check"]: item for item in json.loads(out)["items"]}
     assert rows["action reconcile"]["state"] == "ok"
     assert code == 0
+
+
+async def test_beside_a_running_daemon_the_ledger_is_in_use_and_that_is_well(cluster, tmp_path):
+    running = await open_ledger(f"sqlite+aiosqlite:///{tmp_path / 'ledger.db'}")
+    try:
+        code, out, _ = await fluxmedic(
+            tmp_path, "check", "-o", "json", FLUXMEDIC_LEDGER__URL=f"sqlite+aiosqlite:///{tmp_path / 'ledger.db'}"
+        )
+    finally:
+        await running.close()
+    rows = {item["check"]: item for item in json.loads(out)["items"]}
+    assert (code, rows["ledger"]["state"]) == (0, "ok")
+    assert rows["ledger"]["detail"] == "in use: a fluxmedic runs on it"
 
 
 async def test_rights_that_are_missing_are_named_and_fail_the_check(cluster, tmp_path):

@@ -23,7 +23,7 @@ from daemon.model.effects import (
     SaveResult,
     SaveSilence,
 )
-from daemon.model.errors import LedgerError
+from daemon.model.errors import LedgerError, LedgerInUse
 from daemon.model.incidents import Incident, State
 from daemon.model.notices import Delivery, Notification, Reason, Sent, Silence
 from daemon.model.refs import EffectId, IncidentId, Target
@@ -217,7 +217,7 @@ async def test_f064_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
 
 async def test_f061_a_second_daemon_on_the_same_ledger_is_refused(tmp_path):
     first = await open_ledger(url(tmp_path))
-    with pytest.raises(LedgerError, match="is in use by another fluxmedic"):
+    with pytest.raises(LedgerInUse, match="is in use by another fluxmedic"):
         await open_ledger(url(tmp_path))
     await first.close()
     await (await open_ledger(url(tmp_path))).close()
@@ -348,7 +348,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         while filler.write(b"x" * 4096):
             pass
     yield disk
-    subprocess.run(["umount", disk], check=True)
+    subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 async def test_f059_a_disk_that_is_full_at_the_start_is_a_clear_error_and_nothing_is_moved(small_disk):
