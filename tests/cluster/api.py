@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import aiohttp
 import yaml
+from kubernetes_asyncio.client import Configuration
+from kubernetes_asyncio.config import load_kube_config
 
 FIELD_MANAGER = "story"
 CLUSTER_SCOPED = frozenset(
@@ -73,16 +75,16 @@ def path_of(kind: str, namespace: str = "", name: str = "") -> str:
 class Api:
     """The API server, as the administrator or as whoever the token belongs to."""
 
-    def __init__(self, server: str, token: str, authority: Path) -> None:
+    def __init__(self, server: str, token: str, trust: ssl.SSLContext) -> None:
         """Know where, who, and whom to trust."""
         self.server = server
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._trust = ssl.create_default_context(cafile=str(authority))
+        self.trust = trust
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open the session."""
-        self._session = aiohttp.ClientSession(headers=self._headers, connector=aiohttp.TCPConnector(ssl=self._trust))
+        self._session = aiohttp.ClientSession(headers=self._headers, connector=aiohttp.TCPConnector(ssl=self.trust))
         return self
 
     async def __aexit__(
@@ -152,7 +154,13 @@ class Api:
 
 
 @asynccontextmanager
-async def connected(server: str, token: str, authority: Path) -> AsyncIterator[Api]:
-    """Open a client for as long as it is needed."""
-    async with Api(server, token, authority) as api:
+async def connected(kubeconfig: Path) -> AsyncIterator[Api]:
+    """Open a client for whoever a kubeconfig is for, as long as it is needed."""
+    found = Configuration()
+    await load_kube_config(config_file=str(kubeconfig), client_configuration=found)
+    trust = ssl.create_default_context(cafile=found.ssl_ca_cert)
+    if found.cert_file:
+        trust.load_cert_chain(found.cert_file, found.key_file)
+    token = str(found.api_key.get("BearerToken", "")).removeprefix("Bearer ")
+    async with Api(str(found.host), token, trust) as api:
         yield api

@@ -18,7 +18,7 @@ from tests.cluster.plane import FLUX, NODE_LABEL, NODES, Plane, running_base
 async def running_plane(toolbox: Toolbox, folder: Path | None = None) -> AsyncIterator[tuple[Plane, Api]]:
     """Run a whole control plane with Flux, and stop it at the end."""
     with running_base(toolbox, folder) as plane:
-        async with connected(plane.server, plane.identity.admin_token, plane.identity.authority) as api:
+        async with connected(plane.kubeconfig) as api:
             await _install(plane, api)
             plane.record()
             yield plane, api

@@ -43,7 +43,7 @@ async def main(failures: int, many: int) -> None:
             told_in("measure", Path(made), plane, api) as story,
             Sink().served() as theirs,
         ):
-            watchman = await story.watchman(NOTIFY__GROUP_WAIT="0", HELM_STORAGE="false")
+            watchman = await story.watchman(NOTIFY__GROUP_WAIT="0s", HELM_STORAGE="false")
             rows = await _delays(story, watchman, theirs, failures)
             grown = await _memory(story, watchman, many)
     table = {name: _spread(values) for name, values in rows.items()}

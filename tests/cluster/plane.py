@@ -45,10 +45,8 @@ class Plane:
     """Where notification-controller takes events."""
     receiver: str = ""
 
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's."""
-        return self.identity.folder / "admin.kubeconfig"
+    kubeconfig: Path = Path()
+    """The administrator's."""
 
     def start(self, name: str) -> None:
         """Start a program again, or for the first time, and wait until it is ready."""
@@ -133,12 +131,7 @@ def describe(toolbox: Toolbox, folder: Path) -> Plane:
 def write_description(plane: Plane) -> Path:
     """Write where a running plane is, for other processes; return the file."""
     path = plane.folder / "plane.json"
-    facts = {
-        "server": plane.server,
-        "events": plane.events,
-        "receiver": plane.receiver,
-        "token": plane.identity.admin_token,
-    }
+    facts = {"server": plane.server, "kubeconfig": str(plane.kubeconfig), "token": plane.identity.admin_token}
     path.write_text(json.dumps(facts))
     return path
 
@@ -146,8 +139,8 @@ def write_description(plane: Plane) -> Path:
 def described_in(path: Path, toolbox: Toolbox) -> Plane:
     """Return a plane that another process runs: it can be talked to, not stopped."""
     facts = json.loads(path.read_text())
-    plane = Plane(path.parent, toolbox, Identity(path.parent / "keys", facts["token"]))
-    plane.server, plane.events, plane.receiver = facts["server"], facts["events"], facts["receiver"]
+    plane = Plane(path.parent, toolbox, Identity(path.parent / "keys", facts["token"]), server=facts["server"])
+    plane.kubeconfig = Path(facts["kubeconfig"])
     return plane
 
 
@@ -170,7 +163,7 @@ def _kubernetes(plane: Plane) -> None:
     keys = plane.identity
     etcd, peer, api = free_port(), free_port(), free_port()
     plane.server, plane.etcd = f"https://127.0.0.1:{api}", f"http://127.0.0.1:{etcd}"
-    kubeconfig = keys.kubeconfig(plane.server)
+    kubeconfig = plane.kubeconfig = keys.kubeconfig(plane.server)
     plane.add(
         "etcd",
         f"--data-dir={plane.folder / 'etcd'}",

@@ -27,6 +27,8 @@ IDENTITY = {
     "GIT_COMMITTER_EMAIL": "ada@example.test",
 }
 BRANCH = "main"
+HERE = os.environ.get("CLUSTER_TEST_ADDRESS", "127.0.0.1")
+"""The address under which Flux reaches this machine: another one when the cluster is somebody else's."""
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Repositories:
     async def open_port(self) -> None:
         """Listen again, at the same address."""
         assert self._runner is not None
-        self._site = web.TCPSite(self._runner, "127.0.0.1", int(self.address.rsplit(":", 1)[1]), reuse_address=True)
+        self._site = web.TCPSite(self._runner, HERE, int(self.address.rsplit(":", 1)[1]), reuse_address=True)
         await self._site.start()
 
     def _git(self, folder: Path, *words: str) -> str:
@@ -162,7 +164,7 @@ class Repositories:
         app.router.add_get("/charts/{name}", self._serve_chart)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        self._site = web.TCPSite(self._runner, HERE, 0)
         await self._site.start()
         host, port = self._runner.addresses[0][:2]
         self.address = f"http://{host}:{port}"

@@ -61,7 +61,7 @@ async def new_token(story: Story) -> None:
 
 async def as_account(story: Story) -> Api:
     """Return a client that is the daemon's account; to be entered."""
-    return Api(story.plane.server, await token(story.api), story.plane.identity.authority)
+    return Api(story.api.server, await token(story.api), story.api.trust)
 
 
 def suspended_release(namespace: str, name: str) -> Raw:

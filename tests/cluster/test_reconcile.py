@@ -92,6 +92,12 @@ async def test_a_release_whose_values_were_mended_is_reconciled_and_proven(story
 
 
 SOURCES = {
+    "HelmChart": lambda story: manifests.made(
+        "HelmChart",
+        story.name,
+        "broken",
+        {"chart": "none", "interval": "20m", "sourceRef": {"kind": "GitRepository", "name": SOURCE}},
+    ),
     "GitRepository": lambda story: manifests.git_repository(story.name, "broken", story.repositories.url("later")),
     "HelmRepository": lambda story: manifests.helm_repository(story.name, "broken", story.repositories.charts_url),
     "OCIRepository": lambda story: manifests.made(

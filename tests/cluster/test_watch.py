@@ -1,11 +1,14 @@
 """The truth comes from lists and watches, whatever happens to the API server, the rights or the kinds meanwhile."""
 
 import asyncio
+import json
 import signal
+from pathlib import Path
 
 from tests.cluster import manifests
 from tests.cluster.bringup import install_crds
 from tests.cluster.eventually import eventually
+from tests.cluster.mute import Mute
 from tests.cluster.rights import account_kubeconfig, grant, new_token
 from tests.cluster.story import Story
 from tests.cluster.watchman import Watchman
@@ -129,3 +132,38 @@ async def test_f006_an_api_server_that_hangs_is_said_and_outlived(own_plane: Sto
     await mended(own_plane)
     await own_plane.resolved(watchman, incident["id"], within=240)
     assert len(await watchman.incidents(own_plane.name)) == 1
+
+
+async def test_f006_one_kind_whose_stream_is_silent_is_followed_anew_and_nothing_is_lost(story: Story):
+    await story.fleet(CHAIN)
+    mute = Mute(story.api)
+    async with mute.served() as address:
+        watchman = await story.watchman(kubeconfig=_plain(story, address))
+        mute.muted.add("kustomizations")
+        opened = mute.watches.count("kustomizations")
+        await broken(story)
+        await story.ready("Kustomization", "base", status="False")
+        await story.quiet(watchman, 5)
+
+        async def watches() -> int:
+            return mute.watches.count("kustomizations")
+
+        await eventually("the silent watch to be given up", watches, lambda count: count > opened, within=150)
+        mute.muted.clear()
+        await story.incident(watchman, "Kustomization/base", within=150)
+
+
+def _plain(story: Story, address: str) -> Path:
+    """Write a kubeconfig for a server that asks for nothing."""
+    path = story.folder / "plain.kubeconfig"
+    context = {"name": "plain", "context": {"cluster": "plain", "user": "plain"}}
+    found = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "plain", "cluster": {"server": address}}],
+        "users": [{"name": "plain", "user": {}}],
+        "contexts": [context],
+        "current-context": "plain",
+    }
+    path.write_text(json.dumps(found))
+    return path
