@@ -6,7 +6,7 @@ The pump and the web server live in one loop, so an answer is always of one step
 from collections.abc import Mapping
 
 from daemon.engine.graph import causes_of, root_of
-from daemon.engine.match import trace
+from daemon.engine.match import FAULTS_TO_DISABLE, trace
 from daemon.engine.world import World
 from daemon.flux.kinds import kind_of
 from daemon.model.documents import object_document, ref_document, stamp
@@ -96,7 +96,12 @@ class WorldView:
         kinds.update(dict.fromkeys(sorted(world.absent), "absent"))
         kinds.update({name: f"stale: {reason}" for name, reason in sorted(world.stale.items())})
         reasons = tuple(f"{name}: {state}" for name, state in kinds.items() if state not in ("synced", "absent"))
-        return Readiness(ready=world.awake and not reasons, reasons=reasons, kinds=kinds)
+        broken = tuple(
+            f"rule {name} is out of force until the next load: its condition failed {count} times"
+            for name, count in sorted(world.faults.items())
+            if count >= FAULTS_TO_DISABLE
+        )
+        return Readiness(ready=world.awake and not reasons, reasons=(*reasons, *broken), kinds=kinds)
 
     def counters(self) -> Mapping[str, float]:
         """Return the World's own counters by name."""

@@ -92,12 +92,6 @@ async def test_a_release_whose_values_were_mended_is_reconciled_and_proven(story
 
 
 SOURCES = {
-    "HelmChart": lambda story: manifests.made(
-        "HelmChart",
-        story.name,
-        "broken",
-        {"chart": "none", "interval": "20m", "sourceRef": {"kind": "GitRepository", "name": SOURCE}},
-    ),
     "GitRepository": lambda story: manifests.git_repository(story.name, "broken", story.repositories.url("later")),
     "HelmRepository": lambda story: manifests.helm_repository(story.name, "broken", story.repositories.charts_url),
     "OCIRepository": lambda story: manifests.made(
@@ -119,6 +113,17 @@ SOURCES = {
         },
     ),
 }
+
+
+async def test_a_chart_that_cannot_be_fetched_is_asked_to_look_again_and_handles_it(story: Story):
+    story.repositories.chart("app", "1.0.0", {})
+    source = {"kind": "HelmRepository", "name": "charts"}
+    spec = {"chart": "none", "version": "1.0.0", "interval": "20m", "sourceRef": source}
+    await story.apply(manifests.helm_repository(story.name, "charts", story.repositories.charts_url))
+    watchman = await story.watchman(MODE="auto", RULES=rule(story, "HelmChart", "broken"))
+    await story.apply(manifests.made("HelmChart", story.name, "broken", spec))
+    await story.incident(watchman, "HelmChart/broken")
+    assert await handled(story, "HelmRepository", "charts") == await handled(story, "HelmChart", "broken")
 
 
 @pytest.mark.parametrize("kind", SOURCES)

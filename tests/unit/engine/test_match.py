@@ -74,13 +74,16 @@ def test_an_expression_sees_neighbours_workloads_and_the_last_event():
     assert values["object"]() == {}
 
 
-def test_an_expression_that_cannot_be_answered_never_fires_and_is_switched_off():
+def test_f045_an_expression_that_cannot_be_answered_never_fires_and_is_switched_off():
     cluster = Cluster()
     story = Story(rule("object.spec.nothing.there == 1"))
     for number in range(5):
         story.see(cluster.state("Kustomization", "a", failing(message=f"try {number}")))
     assert story.cases == []
     assert story.world.faults["r"] == 3
+    assert "rule r is out of force until the next load: its condition failed 3 times" in "".join(
+        WorldView(story.world).readiness().reasons
+    )
 
 
 def test_an_expression_that_says_no_does_not_fire():
