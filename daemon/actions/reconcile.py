@@ -92,7 +92,7 @@ class Reconcile:
                 lines.append(f"{ref}: passed over ({'suspended' if raw_state.suspended else 'not reconciled by Flux'})")
                 continue
             told = await self._ask(raw_state, request, share=0.5)
-            lines.append(f"{ref}: {told.detail}")
+            lines.append(told.detail)
         return lines
 
     async def _ask(self, state: ObjectState, request: ActionRequest, *, share: float = 1.0) -> ActionResult:

@@ -117,7 +117,8 @@ def finished(world: World, signal: ActionFinished) -> None:
     world.touch(case.incident.id)
     step = plan.steps[request.step]
     actor = f"action:{request.action}"
-    tell(world, case, "action", f"{step.ref}: {result.outcome.value}: {result.detail}", actor=actor, ref=step.ref)
+    about = "" if str(step.ref) in result.detail else f"{step.ref}: "
+    tell(world, case, "action", f"{about}{result.outcome.value}: {result.detail}", actor=actor, ref=step.ref)
     for line in result.evidence:
         tell(world, case, "evidence", line, actor=actor, ref=step.ref)
     steps = list(plan.steps)

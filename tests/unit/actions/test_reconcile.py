@@ -59,7 +59,7 @@ async def test_the_source_is_reconciled_before_the_object(stage) -> None:
         assert it.writes() == [SOURCE, PATCH]
         assert it.live("GitRepository", "flux-system")["status"]["lastHandledReconcileAt"] == TOKEN
         assert result.evidence == (
-            "GitRepository/flux-system/flux-system: GitRepository/flux-system/flux-system handled the request",
+            "GitRepository/flux-system/flux-system handled the request",
         )
 
 
