@@ -30,6 +30,7 @@ from daemon.model.signals import Signal
 from daemon.notify.log import LogNotifier
 from daemon.notify.slack import SlackNotifier
 from daemon.notify.webhook import WebhookNotifier
+from daemon.probes import pods
 from daemon.rules.compile import compile_rules
 from daemon.rules.ruleset import RuleSet
 from daemon.runtime.backoff import delays
@@ -43,7 +44,7 @@ from daemon.runtime.pump import Pump
 from daemon.runtime.reload import Files, Reload
 from daemon.runtime.supervise import Stop, Tasks, first
 from daemon.settings import Settings, process_environment, read_secret, rule_paths
-from daemon.sources import objects, pods
+from daemon.sources import objects
 from daemon.sources.commands import Commands
 from daemon.sources.schedule import Schedule
 from daemon.sources.slack import SlackInteractions

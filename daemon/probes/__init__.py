@@ -1,1 +1,1 @@
-"""See the modules: each says its idea and its limits."""
+"""What reads a cluster to explain something, once and on demand: one file each. What is watched is in sources."""

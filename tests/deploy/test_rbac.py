@@ -11,13 +11,14 @@ from daemon.flux.kinds import by_resource
 from daemon.kube.client import connect_dict
 from daemon.model.effects import Inspect
 from daemon.model.refs import ObjectRef
+from daemon.probes import pods
 from daemon.runtime.backoff import delays
 from daemon.runtime.clock import LoopClock
 from daemon.runtime.inbox import KeyedInbox
 from daemon.runtime.plugins import discover
 from daemon.settings import load
 from daemon.simulator.server import SimulatedCluster, kubeconfig
-from daemon.sources import objects, pods
+from daemon.sources import objects
 
 READ = {"get", "list", "watch"}
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)

@@ -58,9 +58,7 @@ async def test_the_source_is_reconciled_before_the_object(stage) -> None:
         assert result.outcome is Outcome.CHANGED
         assert it.writes() == [SOURCE, PATCH]
         assert it.live("GitRepository", "flux-system")["status"]["lastHandledReconcileAt"] == TOKEN
-        assert result.evidence == (
-            "GitRepository/flux-system/flux-system handled the request",
-        )
+        assert result.evidence == ("GitRepository/flux-system/flux-system handled the request",)
 
 
 async def test_the_source_is_left_alone_unless_it_is_asked_for(stage) -> None:

@@ -14,9 +14,9 @@ from daemon.model.effects import Inspect
 from daemon.model.ports import Json
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import CronFired, EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Signal, Stale, Synced
+from daemon.probes import pods
 from daemon.runtime.clock import ScaledClock
 from daemon.simulator.server import SimulatedCluster, kubeconfig
-from daemon.sources import pods
 from daemon.sources.objects import KindSink, feeds, resources
 from daemon.sources.schedule import Schedule
 
