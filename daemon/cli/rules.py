@@ -1,13 +1,14 @@
-"""Rule files: check, test, explain, list and schema. None of them needs a cluster."""
+"""Rule files: check, test, explain, eval, list and schema. None of them needs a cluster."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
+import yaml
 
-from daemon.cli.output import FINDINGS, LINT, emit, output_option, printable, say, table
+from daemon.cli.output import FINDINGS, LINT, emit, output_option, place, printable, say, table
 
 if TYPE_CHECKING:
     from daemon.rules.ruleset import RuleSet
@@ -98,6 +99,36 @@ def explain(
     from daemon.cli.card import explanation
 
     click.echo(printable(explanation(found, everything=bool(rule))))
+
+
+@rules.command("eval")
+@PLACES
+@click.option("-f", "file", required=True, type=click.File("rb"), help="Objects as YAML or JSON; - is standard input.")
+@click.option("--after", type=float, default=0.0, show_default=True, help="Seconds for which they stay as they are.")
+@click.option("--rule", default="", help="Only the rule of this name.")
+@output_option("table", "json", "yaml")
+def evaluate_objects(*, places: tuple[Path, ...], file: BinaryIO, after: float, rule: str, output: str) -> None:
+    """Say of objects from a file which rules hold for them, clause by clause."""
+    from daemon.cli.card import explanation
+    from daemon.model.errors import ConfigError, Problem
+    from daemon.replay.evaluate import evaluate
+
+    try:
+        documents = list(yaml.safe_load_all(file))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
+        words = str(getattr(error, "problem", None) or "not YAML")
+        raise ConfigError(Problem(words, file=file.name, line=line, column=column)) from error
+    found = evaluate(documents, load_rules(places), after=after, name=file.name)
+    items = [dict(each) for each in found["items"]]  # type: ignore[attr-defined] # its own shape
+    for each in items if rule else ():
+        each["rules"] = [told for told in each["rules"] if told["rule"] == rule]
+    if output != "table":
+        emit({**found, "items": items}, output)
+        return
+    blocks = (f"{place(each['object'])}\n{explanation(each, everything=bool(rule))}" for each in items)
+    click.echo(printable("\n\n".join(blocks)))
 
 
 @rules.command("list")

@@ -234,6 +234,32 @@ def test_a_rule_is_explained_clause_by_clause():
     assert run("rules", "explain", str(RECORDING), "catalogue").exit_code == 2
 
 
+OBJECTS = """
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: api, namespace: apps}
+status: {conditions: [{type: Ready, status: "False", reason: BuildFailed, message: no such file}]}
+"""
+
+
+def test_objects_of_a_file_are_evaluated(tmp_path):
+    file = tmp_path / "api.yaml"
+    file.write_text(OBJECTS)
+    result = run("rules", "eval", "-f", str(file), "--after", "30")
+    assert result.exit_code == 0, result.output
+    assert "rule build-failed: holds" in result.stdout
+    assert "rule prune-failed: does not hold" in result.stdout
+    only = json.loads(run("rules", "eval", "-f", str(file), "--rule", "build-failed", "-o", "json").stdout)
+    assert [each["rule"] for each in only["items"][0]["rules"]] == ["build-failed"]
+
+
+def test_objects_that_are_no_yaml_are_refused_with_their_place(fluxmedic, tmp_path):
+    (tmp_path / "bad.yaml").write_text("kind: [\n")
+    result = fluxmedic("rules", "eval", "-f", str(tmp_path / "bad.yaml"))
+    assert result.returncode == 2
+    assert "bad.yaml:2:1" in result.stderr
+
+
 def test_settings_are_printed_with_their_origin_and_without_passwords(fluxmedic, tmp_path):
     file = tmp_path / "s.yaml"
     file.write_text("cluster: from-file\nledger: {url: 'postgresql+asyncpg://me:hunter22@db/x'}\n")
