@@ -20,7 +20,16 @@ import aiohttp
 
 from daemon.engine.step import adopt, next_deadline, step
 from daemon.engine.world import Limits, World
-from daemon.model.effects import Effect, Row, SaveDelivery, SaveIncident, SaveIntent, SaveOutbox, SaveResult
+from daemon.model.effects import (
+    Effect,
+    ForgetBefore,
+    Row,
+    SaveDelivery,
+    SaveIncident,
+    SaveIntent,
+    SaveOutbox,
+    SaveResult,
+)
 from daemon.model.notices import Delivery, Notification
 from daemon.model.refs import EffectId, Target
 from daemon.model.remedies import ActionRequest, ActionResult, Mode, Outcome
@@ -168,21 +177,18 @@ class Brain:
         return next_deadline(self.world)
 
 
+PLAIN = {SaveDelivery: "delivery", SaveIntent: "intent", SaveResult: "result", ForgetBefore: "retention"}
+
+
 def named(row: Row) -> str:
     """Return what a row is about, as the points are named."""
     match row:
         case SaveOutbox(notification=notification):
             return f"notification {notification.reason.value}"
-        case SaveDelivery():
-            return "delivery"
-        case SaveIntent():
-            return "intent"
-        case SaveResult():
-            return "result"
         case SaveIncident(incident=incident):
             return f"incident {incident.state.value}"
         case _:
-            return type(row).__name__
+            return PLAIN.get(type(row), type(row).__name__)
 
 
 async def live(orders: Orders) -> None:

@@ -20,6 +20,7 @@ ROWS = (
     "delivery",
     "intent",
     "result",
+    "retention",
 )
 COMMITS = [f"{when} the commit of {row}" for row in ROWS for when in ("before", "after")]
 TELLING = [
