@@ -47,7 +47,7 @@ from daemon.model.incidents import State
 from daemon.model.notices import Sent
 from daemon.model.refs import EffectId
 from daemon.model.signals import Restored
-from daemon.runtime.ledger_tables import Rows, entries, flags, incidents, intents, micro, outbox, silences
+from daemon.runtime.ledger_tables import Rows, entries, flags, incidents, intents, micro, outbox, packed, silences
 
 BUSY = 10_000
 """Milliseconds to wait for another writer's transaction."""
@@ -331,7 +331,7 @@ def _pending(at: datetime, body: object) -> dict[str, object]:
 
 
 def _dump(value: object) -> bytes:
-    return orjson.dumps(encode(value))
+    return packed(orjson.dumps(encode(value)))
 
 
 def _place(address: URL) -> str:

@@ -1,12 +1,14 @@
 """What survives a crash, in a real SQLite file: all rows or none, restored as they were, and every bad file told."""
 
+import hashlib
 import importlib
 import os
 import pkgutil
 import sqlite3
 import subprocess
+import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +36,12 @@ from daemon.runtime.migrations import versions
 from tests.builders import T0, Cluster, Story, failing
 
 SLACK = Target("slack")
+
+
+def unpackable(length: int) -> str:
+    """Return a text that stays large when it is packed."""
+    digests = (hashlib.sha512(str(number).encode()).hexdigest() for number in range(length // 64))
+    return "".join(digests)
 
 
 def url(folder: Path) -> str:
@@ -132,6 +140,19 @@ async def test_retention_keeps_what_is_open_or_young(tmp_path, state, seconds):
     await ledger.close()
 
 
+async def test_bodies_are_kept_packed_and_those_from_before_are_read_too(tmp_path):
+    told = incident()
+    ledger = await open_ledger(url(tmp_path))
+    await ledger.commit((SaveIncident(told, told.timeline),))
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as other, other:
+        (body,) = other.execute("SELECT body FROM incidents").fetchone()
+        plain = zlib.decompress(body)
+        assert len(body) < len(plain)
+        other.execute("UPDATE incidents SET body = ?", (plain,))
+    assert (await ledger.restore(T0)).incidents == (told,)
+    await ledger.close()
+
+
 async def test_f055_an_attempt_that_began_before_a_crash_is_known_afterwards(tmp_path):
     told = incident()
     ledger = await open_ledger(url(tmp_path))
@@ -183,7 +204,7 @@ async def test_f059_a_disk_that_is_full_is_told_and_is_well_again_when_it_has_ro
     async with ledger._engine.connect() as connection:
         pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar()
         await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    big = replace(told, cause="x" * 200_000)
+    big = replace(told, cause=unpackable(200_000))
     with pytest.raises(LedgerError, match="full"):
         await ledger.commit((SaveIncident(big),))
     async with ledger._engine.connect() as connection:
@@ -366,7 +387,7 @@ async def test_f059_a_disk_that_fills_up_loses_nothing_that_was_durable(small_di
     ledger = await open_ledger(url(small_disk))
     await ledger.commit((SaveIncident(told, told.timeline),))
     with pytest.raises(LedgerError, match=r"full|disk I/O error"):
-        await ledger.commit((SaveIncident(replace(told, cause="x" * 500_000)),))
+        await ledger.commit((SaveIncident(replace(told, cause=unpackable(500_000))),))
     ledger = await reopened(ledger, small_disk)
     assert (await ledger.restore(T0)).incidents == (told,)
     await ledger.close()
