@@ -374,6 +374,13 @@ def test_f046_a_mistake_is_refused_with_its_place(old: str, new: str, problem: s
     assert found[0].startswith("a.yaml:")
 
 
+def test_evidence_that_does_not_exist_is_refused_with_what_there_is() -> None:
+    spec = "{match: {kind: HelmRelease, health: Failed}, severity: info, summary: x, evidence: [culprit, guess]}"
+    (problem,) = wrong(document("Rule", "x", spec))
+    assert problem.startswith("a.yaml:4:")
+    assert "spec.evidence.1: unknown evidence 'guess', there are: culprit" in problem
+
+
 def test_a_rule_that_asks_nothing_is_refused() -> None:
     (problem,) = wrong(document("Rule", "x", "{match: {kind: HelmRelease}, severity: info, summary: x}"))
     assert problem == ("a.yaml:4:15: spec.match: asks nothing of the object: give match.health, match.reason or when")
