@@ -344,6 +344,15 @@ def test_a_check_that_blames_the_workload_of_a_removed_release_is_the_same_incid
     assert story.members() >= {"Kustomization/apps/net", "Kustomization/apps/b"}
 
 
+def test_an_older_incident_about_something_else_takes_no_check_in_that_is_not_its_own():
+    cluster = Cluster()
+    cluster.version = 50
+    story = handed_over(Cluster(), down=3)
+    story.see(cluster.state("Deployment", "web", replicas=pods(0, 1))).wait(1)
+    story.see(cluster.state("Kustomization", "shop", unhealthy("Deployment/apps/web"))).wait(6)
+    assert {case.incident.root.name for case in story.cases} == {"db", "shop"}
+
+
 def test_a_check_that_still_blames_a_workload_which_is_well_by_now_is_an_incident_of_its_own():
     story = handed_over(Cluster(), down=0)
     assert {case.incident.root.name for case in story.cases} == {"db", "net"}
