@@ -38,7 +38,13 @@ def latch(known: Known, state: ObjectState, now: datetime) -> Known:
     """Take the new state in: move `actual` at once, `health` only when it may."""
     actual = health_of(state)
     before = known.health
-    known.state, known.actual = state, actual
+    if state.artifact_revision and known.state.artifact_revision not in ("", state.artifact_revision):
+        known.revised_at = now
+    if not state.suspended:
+        known.suspended_at, known.suspended_by = None, ""
+    elif known.suspended_at is None:
+        known.suspended_at, known.suspended_by = now, _last_writer(state)
+    known.state, known.actual, known.heard_at = state, actual, now
     if actual is Health.FAILED:
         known.failing_since = known.failing_since or now
         known.failed = _failing_condition(state) or known.failed
@@ -72,6 +78,12 @@ def _with_memory(known: Known, actual: Health) -> Health:
     if latched and actual in (Health.IN_PROGRESS, Health.UNKNOWN, Health.SUSPENDED):
         return Health.FAILED
     return actual
+
+
+def _last_writer(state: ObjectState) -> str:
+    """Return the field manager that last wrote to the spec; its time is the API server's, in whole seconds."""
+    writers = [writer for writer in state.writers if not writer.subresource and writer.at is not None]
+    return max(writers, key=lambda writer: (str(writer.at), writer.manager)).manager if writers else ""
 
 
 def _failing_condition(state: ObjectState) -> Condition | None:

@@ -6,17 +6,20 @@ An expression that fails to evaluate never fires and is never silently false: it
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 
 from daemon.engine.detect import Draft
 from daemon.engine.graph import owners_of
+from daemon.engine.pattern import advance, told
 from daemon.engine.release import workloads_of
+from daemon.engine.temporal import waited
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import culprit_of
 from daemon.flux.decode import parse
 from daemon.model.findings import Clause, Trace
 from daemon.model.objects import Condition, Health, ObjectState
-from daemon.model.refs import ObjectRef
-from daemon.rules.expression import Activation, activation
+from daemon.model.refs import Fingerprint, ObjectRef
+from daemon.rules.expression import Activation, Expression, activation
 from daemon.rules.ruleset import Rule
 
 FAULTS_TO_DISABLE = 3
@@ -33,38 +36,63 @@ def shown(known: Known) -> ObjectState:
 
 def match(world: World, known: Known) -> list[Draft]:
     """Return a draft for every rule that holds for the object now."""
-    state = shown(known)
-    shared: Activation | None = None
-    drafts = []
-    values: dict[str, object] | None = None
-    for rule in world.rules.for_kind(state.ref.kind):
-        if not rule.match.matches(state, known.health):
-            continue
-        values = values or values_of(world, known)
-        if rule.when is not None:
-            if world.faults[rule.name] >= FAULTS_TO_DISABLE:
-                continue
-            shared = shared or activation(values)
-            answer = rule.when.evaluate(shared)
-            if answer.value is None:
-                world.faults[rule.name] += 1
-            if answer.value is not True:
-                continue
-        drafts.append(_draft(rule, values))
-    return drafts
+    look = _Look(world, known)
+    return [
+        _draft(world, known, rule, look.values) for rule in world.rules.for_kind(known.state.ref.kind) if look(rule)
+    ]
+
+
+class _Look:
+    """One look at one object: its state as rules see it, and the values that they share, made when first needed."""
+
+    def __init__(self, world: World, known: Known) -> None:
+        self._world, self._known = world, known
+        self._state = shown(known)
+        self._shared: Activation | None = None
+
+    def __call__(self, rule: Rule) -> bool:
+        """Say whether a rule holds."""
+        matches = rule.match.matches(self._state, self._known.health)
+        if self._world.faults.get(rule.name, 0) >= FAULTS_TO_DISABLE:
+            return False
+        if not rule.temporal:
+            return matches and (rule.when is None or self._ask(rule, rule.when))
+        begun = rule.name in self._world.progress.get(self._state.ref, {})
+        if not (matches or begun or (rule.absent_for is not None and rule.match.covers(self._state))):
+            return False
+        return advance(
+            self._world, rule, self._state.ref, matches=matches, ask=lambda expression: self._ask(rule, expression)
+        )
+
+    @cached_property
+    def values(self) -> dict[str, object]:
+        return values_of(self._world, self._known)
+
+    def _ask(self, rule: Rule, expression: Expression) -> bool:
+        self._shared = self._shared or activation(self.values)
+        answer = expression.evaluate(self._shared)
+        if answer.value is None:
+            self._world.faults[rule.name] += 1
+        return answer.value is True
 
 
 def trace(world: World, known: Known, rule: Rule) -> Trace:
     """Return every clause of one rule against one object: what was wanted, what was seen, where it stopped."""
     state = shown(known)
-    clauses = rule.match.clauses(state, known.health)
+    clauses = rule.match.clauses(state, None if rule.temporal else known.health)
     if not rule.enabled:
         clauses = (Clause("enabled", "true", "false", held=False), *clauses)
-    if rule.when is None or not all(clause.held for clause in clauses):
+    if not all(clause.held for clause in clauses):
         return Trace(rule.name, state.ref, clauses)
-    answer = rule.when.evaluate(activation(values_of(world, known)))
-    seen = answer.error or str(answer.value).lower()
-    return Trace(rule.name, state.ref, (*clauses, Clause("when", rule.when.source, seen, answer.value)), answer.error)
+    error = ""
+    if rule.when is not None and not rule.temporal:
+        answer = rule.when.evaluate(activation(values_of(world, known)))
+        error, seen = answer.error, answer.error or str(answer.value).lower()
+        clauses = (*clauses, Clause("when", rule.when.source, seen, answer.value))
+    clauses = (*clauses, *told(world, rule, state.ref))
+    if all(clause.held for clause in clauses):
+        clauses = (*clauses, *waited(world, Fingerprint(rule.name, state.ref)))
+    return Trace(rule.name, state.ref, clauses, error)
 
 
 def values_of(world: World, known: Known) -> dict[str, object]:
@@ -73,7 +101,7 @@ def values_of(world: World, known: Known) -> dict[str, object]:
     ref, condition = state.ref, state.ready
     return {
         "object": lambda: parse(state.text) if state.text else {},
-        "old": {},
+        "old": lambda: parse(known.before) if known.before else {},
         "cluster": ref.cluster,
         "culprit": culprit_of(condition.message) if condition is not None and condition.status != "True" else "",
         "revision": state.attempted_revision or state.applied_revision or state.artifact_revision,
@@ -93,17 +121,30 @@ def values_of(world: World, known: Known) -> dict[str, object]:
     }
 
 
-def _draft(rule: Rule, values: dict[str, object]) -> Draft:
+def _draft(world: World, known: Known, rule: Rule, values: dict[str, object]) -> Draft:
     return Draft(
         rule.name,
         rule.severity,
         rule.summary.render(values),
-        rule.hold,
+        max(rule.hold, _graced(world, known, rule)),
         rule.keep,
         rule.next_step.render(values) if rule.next_step else "",
         rule.runbook,
         rule.labels,
     )
+
+
+def _graced(world: World, known: Known, rule: Rule) -> float:
+    """Return the seconds that keep a rule quiet while a new revision of the source of its object rolls through."""
+    if not rule.grace:
+        return 0.0
+    owners = [world.known(owner) for owner in owners_of(world, known.state.ref)]
+    sources = {each.state.source for each in (known, *owners) if each is not None}
+    revised = [found.revised_at for source in sources if source and (found := world.known(source)) is not None]
+    latest = max((at for at in revised if at is not None), default=None)
+    finding = world.findings.get(Fingerprint(rule.name, known.state.ref))
+    begun = finding.since if finding is not None else world.now
+    return (latest - begun).total_seconds() + rule.grace if latest is not None else 0.0
 
 
 def _condition(condition: Condition | None) -> dict[str, str]:

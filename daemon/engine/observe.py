@@ -35,6 +35,8 @@ def object_changed(world: World, signal: ObjectChanged) -> None:
         known = Known(new)
         world.objects[new.ref] = known
     _relink(world, before, new)
+    if before is not None and world.rules.remembers(new.ref.kind):
+        known.before = before.text
     latch(known, new, world.now)
     world.mark(new.ref)
     if before is None or known.health is not health_before or _edges(before) != _edges(new) or _moved(before, new):
@@ -59,13 +61,17 @@ def event_seen(world: World, signal: EventSeen) -> None:
             world.events.pop(next(iter(world.events)))
             world.counts["events_dropped"] += 1
         events = world.events[signal.ref] = deque(maxlen=EVENTS_KEPT)
+    told = 0
     for index, known in enumerate(events):
         if (known.reason, known.message) == (signal.reason, signal.message):
+            told = known.count if known.uid == signal.uid else 0
             del events[index]
             break
     events.append(signal)
     if signal.ref in world.objects:
         world.mark(signal.ref)
+        if world.awake and signal.uid:
+            world.arrived[signal.ref] = world.arrived.get(signal.ref, 0) + max(0, signal.count - told)
 
 
 def release_seen(world: World, signal: ReleaseSeen) -> None:
@@ -147,6 +153,7 @@ def _moved(before: ObjectState, new: ObjectState) -> bool:
         or before.generation != new.generation
         or before.observed_generation != new.observed_generation
         or before.ready != new.ready
+        or before.artifact_revision != new.artifact_revision
     )
 
 
@@ -180,6 +187,7 @@ def _spread(world: World, ref: ObjectRef) -> None:
 def _forget(world: World, ref: ObjectRef) -> None:
     _relink(world, world.objects.pop(ref).state, None)
     world.events.pop(ref, None)
+    world.progress.pop(ref, None)
 
 
 def _relink(world: World, before: ObjectState | None, after: ObjectState | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from daemon.engine import commands, correlate, observe, remedy, restore, route, temporal
+from daemon.engine import commands, correlate, observe, pattern, remedy, restore, route, temporal
 from daemon.engine.detect import detect
 from daemon.engine.evidence import gather
 from daemon.engine.graph import BROKEN, root_of
@@ -54,6 +54,7 @@ def adopt(world: World, ruleset: RuleSet, now: datetime) -> tuple[Effect, ...]:
     """Put a new RuleSet in force: every object is looked at again, open incidents keep what they know."""
     world.rules = ruleset
     world.faults.clear()
+    pattern.purge(world)
     world.now = max(world.now, now) if world.counts["steps"] else now
     world.counts["steps"] += 1
     world.mark(*world.objects)
@@ -132,6 +133,7 @@ def _evaluate(world: World) -> None:
         known = world.known(ref)
         drafts = [*match(world, known), *detect(world, known)] if known is not None else []
         drafts += standing(world, ref)
+        world.arrived.pop(ref, None)
         if drafts or ref in world.tests:
             fired += temporal.update(world, ref, drafts)
         _touch_incidents(world, ref)

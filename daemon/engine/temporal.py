@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from daemon.engine.detect import Draft
 from daemon.engine.world import World
-from daemon.model.findings import Finding, FindingState
+from daemon.model.findings import Clause, Finding, FindingState
 from daemon.model.refs import Fingerprint, ObjectRef
 
 
@@ -32,11 +32,23 @@ def wake(world: World, fingerprint: Fingerprint) -> Finding | None:
     if finding is None:
         return None
     hold, keep = world.holds[fingerprint]
-    if finding.state is FindingState.PENDING and world.now >= finding.since + timedelta(seconds=hold):
-        return _fire(world, finding)
+    if finding.state is FindingState.PENDING:
+        due = finding.since + timedelta(seconds=hold)
+        if world.now >= due:
+            return _fire(world, finding)
+        world.at(due, fingerprint)  # its hold has grown meanwhile: a grace that began anew
     if finding.state is FindingState.RESOLVED and world.now >= finding.since + timedelta(seconds=keep):
         drop(world, fingerprint)
     return None
+
+
+def waited(world: World, fingerprint: Fingerprint) -> tuple[Clause, ...]:
+    """Return how long a finding has held and must hold, for "why" and "why not"; nothing where there is no wait."""
+    finding, hold = world.findings.get(fingerprint), world.holds.get(fingerprint, (0.0, 0.0))[0]
+    if finding is None or not hold or finding.state is FindingState.RESOLVED:
+        return ()
+    age = (world.now - finding.since).total_seconds()
+    return (Clause("for", f"{hold:g} s", f"{age:g} s", held=finding.state is FindingState.FIRING),)
 
 
 def drop(world: World, fingerprint: Fingerprint) -> None:

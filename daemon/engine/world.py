@@ -67,11 +67,34 @@ class Known:
     """The revision it had when it was last Current."""
     moved_at: datetime | None = None
     """When `health` last changed."""
+    heard_at: datetime | None = None
+    """When it last changed in any way: what a controller that works does to its objects again and again."""
+    revised_at: datetime | None = None
+    """When its artifact last took a new revision."""
+    suspended_at: datetime | None = None
+    suspended_by: str = ""
+    before: str = ""
+    """Its JSON before its last change; kept only where a rule compares (`old`)."""
 
     @property
     def since(self) -> datetime | None:
         """Return since when it is not well, as far as we saw it."""
         return self.failing_since or self.moved_at
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the pattern of one rule has come for one object (engine/pattern.py)."""
+
+    since: datetime
+    """When its test last held (absent_for), or its last step was reached (sequence)."""
+    held: bool = False
+    moments: deque[datetime] = field(default_factory=deque)
+    """When its test became true, the oldest first; at most as many as the rule counts to."""
+    stage: int = 0
+    step: int = 0
+    """The step of the World in which the last stage was reached: one signal is one stage at most."""
+    wake: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -152,6 +175,10 @@ class World:
     rows: list[Row] = field(default_factory=list)
     outgoing: list[Effect] = field(default_factory=list)
     silences: dict[str, Silence] = field(default_factory=dict)
+    arrived: dict[ObjectRef, int] = field(default_factory=dict)
+    """How often an event about an object arrived in this step; a moment, gone when the object was looked at."""
+    progress: dict[ObjectRef, dict[str, Progress]] = field(default_factory=dict)
+    """By rule, for rules that ask what happened over time."""
     standing: dict[ObjectRef, dict[str, Check]] = field(default_factory=dict)
     """Checks of scheduled procedures that did not hold, by object and PROCEDURE/CHECK."""
     inspected: dict[ObjectRef, datetime] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from daemon.flux.decode import Raw, signal_of
 from daemon.flux.fields import mapping, sequence
 from daemon.model.documents import API_VERSION, Document
 from daemon.model.errors import ConfigError, Problem
-from daemon.model.signals import ObjectChanged, Signal
+from daemon.model.signals import ObjectChanged, Signal, Tick
 from daemon.replay.replay import TARGETS, Player
 from daemon.rules.ruleset import RuleSet
 
@@ -40,7 +40,9 @@ def evaluate(documents: Iterable[object], ruleset: RuleSet, *, after: float = 0.
     player.world.awake = True
     for signal in signals:
         player.play(signal)
-    player.run_until(BEGIN + timedelta(seconds=after))
+    end = BEGIN + timedelta(seconds=after)
+    player.run_until(end)
+    player.play(Tick(end))
     view = WorldView(player.world)
     return {
         "apiVersion": API_VERSION,

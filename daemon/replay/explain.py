@@ -12,7 +12,7 @@ from daemon.engine.world import Limits
 from daemon.model.documents import API_VERSION, Document
 from daemon.model.errors import ConfigError, Problem
 from daemon.model.refs import ObjectRef
-from daemon.model.signals import Stale, Synced
+from daemon.model.signals import Stale, Synced, Tick
 from daemon.replay.recording import read_recording
 from daemon.replay.replay import TARGETS, Player
 from daemon.rules.ruleset import RuleSet
@@ -41,7 +41,7 @@ def explain(
             break
         player.play(signal)
     if until is not None:
-        player.run_until(until)
+        player.play(Tick(until))
     told = dict(WorldView(player.world).why(ref))
     rules = told.get("rules")
     if rule and isinstance(rules, list):

@@ -18,14 +18,17 @@ from daemon.rules.document import Document, Path
 from daemon.rules.expression import compile_expression
 from daemon.rules.ruleset import (
     CheckSpec,
+    Count,
     Example,
     Expect,
     GivenState,
+    Inhibitor,
     Match,
     Procedure,
     RemediationSpec,
     Route,
     Rule,
+    Stage,
     StepSpec,
     Window,
 )
@@ -64,8 +67,10 @@ class Builder:
             frozenset(Health(word) for word in spec.match.health),
             frozenset(spec.match.reason),
         )
-        if not (match.health or match.reasons or spec.when):
-            self.refuse("asks nothing of the object: give match.health, match.reason or when", "spec", "match")
+        if not (match.health or match.reasons or spec.when or spec.sequence):
+            text = "asks nothing of the object: give match.health, match.reason, when or sequence"
+            self.refuse(text, "spec", "match")
+        stages = self._sequence(spec)
         for index, name_of in enumerate(spec.evidence):
             if name_of not in catalogue.EVIDENCE:
                 known = ", ".join(sorted(catalogue.EVIDENCE))
@@ -79,8 +84,14 @@ class Builder:
             Severity[spec.severity.upper()],
             summary,
             when,
+            Count(spec.count.at_least, spec.count.within) if spec.count else None,
+            spec.absent_for,
+            stages,
             spec.hold,
             spec.keep_firing_for,
+            spec.grace,
+            tuple(Inhibitor(each.rule, each.same) for each in spec.inhibited_by),
+            tuple(spec.route),
             next_step,
             spec.runbook,
             tuple(sorted(spec.labels.items())),
@@ -91,6 +102,29 @@ class Builder:
             place.line,
             spec.enabled,
         )
+
+    def _sequence(self, spec: schema.RuleSpec) -> tuple[Stage, ...]:
+        """Return the steps of a sequence; count, absent_for and sequence exclude each other."""
+        given = [name for name in ("count", "absent_for", "sequence") if getattr(spec, name)]
+        if len(given) > 1:
+            self.refuse(
+                f"{given[0]} and {given[1]} can't be asked together: write two rules", "spec", given[1], key=True
+            )
+        if spec.sequence and spec.when is not None:
+            self.refuse("a sequence has a `when` in each of its steps, and none beside it", "spec", "when", key=True)
+        if len(spec.sequence) == 1:
+            self.refuse("a sequence has two steps or more", "spec", "sequence")
+        for index, stage in enumerate(spec.sequence):
+            if bool(stage.within) != bool(index):
+                text = (
+                    "says how long after the one before it: within" if index else "is the first, so it has no `within`"
+                )
+                self.refuse(f"this step {text}", "spec", "sequence", index)
+        compiled = (
+            (self._compiled(compile_expression, stage.when, ("spec", "sequence", index, "when")), stage.within)
+            for index, stage in enumerate(spec.sequence)
+        )
+        return tuple(Stage(when, within) for when, within in compiled if when is not None)
 
     def procedure(self, shape: schema.ProcedureDocument) -> Procedure:
         """Return the procedure with its parameters' defaults filled in."""
@@ -114,7 +148,8 @@ class Builder:
         spec = shape.spec
         severity = Severity[spec.min_severity.upper()]
         kinds, targets = frozenset(spec.kinds), tuple(spec.targets)
-        return Route(shape.metadata.name, severity, spec.namespaces, kinds, targets, spec.proceed)
+        name, rules = shape.metadata.name, tuple(spec.rules)
+        return Route(name, severity, spec.namespaces, kinds, rules, spec.labels, targets, spec.proceed)
 
     def silence(self, shape: schema.SilenceDocument) -> Silence:
         """Return the silence; it must match something, and end."""

@@ -157,16 +157,25 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
         rule,
         severity=Severity[spec.severity.upper()] if spec.severity else rule.severity,
         hold=rule.hold if spec.hold is None else spec.hold,
+        keep=rule.keep if spec.keep_firing_for is None else spec.keep_firing_for,
+        route=rule.route if spec.route is None else tuple(spec.route),
         enabled=rule.enabled if spec.enabled is None else spec.enabled,
         labels=tuple(sorted({**dict(rule.labels), **spec.labels}.items())),
     )
 
 
 def _check_references(found: _Files) -> None:
-    """Note remediations whose recovery procedure no file gives."""
+    """Note recovery procedures and inhibiting rules that no file gives."""
     for name, rule in found.rules.items():
         wanted = rule.remediation.recovery if rule.remediation else ""
         if wanted and wanted not in found.procedures and wanted not in found.broken:
             near = get_close_matches(wanted, found.procedures, 1)
             text = f"unknown procedure {wanted!r}" + (f", did you mean {near[0]!r}?" if near else "")
             found.problems.append(found.sources[name].problem(text, ("spec", "remediation", "recovery")))
+        for index, inhibitor in enumerate(rule.inhibited_by):
+            known = found.rules.keys() | found.broken | catalogue.DETECTORS
+            if inhibitor.rule not in known or inhibitor.rule == name:
+                near = get_close_matches(inhibitor.rule, known, 1)
+                text = f"no other rule or detector is called {inhibitor.rule!r}"
+                text += f", did you mean {near[0]!r}?" if near and near[0] != name else ""
+                found.problems.append(found.sources[name].problem(text, ("spec", "inhibited_by", index, "rule")))

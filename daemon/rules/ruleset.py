@@ -37,27 +37,37 @@ class Match:
         """Say whether the rule is about this object as it stands."""
         return all(held for _, held, _, _ in self._asks(state, health))
 
-    def clauses(self, state: ObjectState, health: Health) -> tuple[Clause, ...]:
-        """Return why, or why not: every question in order, up to the first that does not hold."""
+    def covers(self, state: ObjectState) -> bool:
+        """Say whether the rule is about this object at all, however it stands."""
+        return all(held for _, held, _, _ in self._scope(state))
+
+    def clauses(self, state: ObjectState, health: Health | None = None) -> tuple[Clause, ...]:
+        """Return why, or why not: every question in order, up to the first that does not hold.
+
+        Without a health only what is asked of the object however it stands.
+        """
         answers: list[Clause] = []
-        for name, held, wanted, seen in self._asks(state, health):
+        for name, held, wanted, seen in self._scope(state) if health is None else self._asks(state, health):
             answers.append(Clause(name, _words(wanted), _words(seen), held))
             if not held:
                 break
         return tuple(answers)
 
     def _asks(self, state: ObjectState, health: Health) -> Iterator[_Ask]:
+        yield from self._scope(state)
+        if self.health:
+            yield "health", health in self.health, self.health, health
+        if self.reasons:
+            seen = reasons_of(state)
+            yield "reason", not self.reasons.isdisjoint(seen), self.reasons, seen
+
+    def _scope(self, state: ObjectState) -> Iterator[_Ask]:
         ref = state.ref
         yield "kind", ref.kind in self.kinds, self.kinds, ref.kind
         if self.namespace:
             yield "namespace", fnmatchcase(ref.namespace, self.namespace), self.namespace, ref.namespace
         if self.name:
             yield "name", fnmatchcase(ref.name, self.name), self.name, ref.name
-        if self.health:
-            yield "health", health in self.health, self.health, health
-        if self.reasons:
-            seen = reasons_of(state)
-            yield "reason", not self.reasons.isdisjoint(seen), self.reasons, seen
         for key, wanted in self.labels.items():
             yield f"label {key}", fnmatchcase(state.labels.get(key, ""), wanted), wanted, state.labels.get(key, "")
 
@@ -76,6 +86,30 @@ def _words(value: object) -> str:
     if isinstance(value, frozenset):
         return " or ".join(sorted(str(item) for item in value)) or "none"
     return str(value) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The test became true at least so often within so many seconds."""
+
+    at_least: int
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a sequence: its test, and within how many seconds of the one before (0 for the first)."""
+
+    when: Expression
+    within: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibitor:
+    """Another rule or detector; while it fires for the same object, namespace or cluster, the inhibited is not sent."""
+
+    rule: str
+    same: str = "object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +197,10 @@ class Route:
     namespaces: str = ""
     """A glob over the root's namespace; empty: any."""
     kinds: frozenset[str] = frozenset()
+    rules: tuple[str, ...] = ()
+    """Globs over the rules and detectors that found the incident; empty: any."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Globs over the labels of its findings."""
     targets: tuple[str, ...] = ()
     continues: bool = False
     """True: later routes are asked too."""
@@ -240,7 +278,7 @@ class Example:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """A test with everything that follows from it. `hold` and `keep` are seconds (YAML: for, keep_firing_for)."""
 
@@ -249,8 +287,16 @@ class Rule:
     severity: Severity
     summary: Template
     when: Expression | None = None
+    count: Count | None = None
+    absent_for: float | None = None
+    sequence: tuple[Stage, ...] = ()
     hold: float = 0.0
     keep: float = 0.0
+    grace: float = 0.0
+    """Seconds after a new revision of its source in which it does not begin to fire: a push rolls through."""
+    inhibited_by: tuple[Inhibitor, ...] = ()
+    route: tuple[str, ...] = ()
+    """Targets that its incidents go to, before any Route is asked."""
     next_step: Template | None = None
     runbook: str = ""
     labels: tuple[tuple[str, str], ...] = ()
@@ -260,6 +306,21 @@ class Rule:
     file: str = ""
     line: int = 0
     enabled: bool = True
+
+    @property
+    def temporal(self) -> bool:
+        """Say whether it asks what happened over time, and not only how things stand."""
+        return self.count is not None or self.absent_for is not None or bool(self.sequence)
+
+    @cached_property
+    def tests(self) -> tuple[Expression, ...]:
+        """Return every expression that it asks."""
+        return (*((self.when,) if self.when is not None else ()), *(stage.when for stage in self.sequence))
+
+    @cached_property
+    def momentary(self) -> bool:
+        """Say whether it asks of events, which are moments: then each event that arrives is asked about once."""
+        return self.temporal and any("event" in test.uses for test in self.tests)
 
 
 @dataclass(frozen=True)
@@ -284,6 +345,15 @@ class RuleSet:
         """Return one rule by name, enabled or not."""
         return self._by_name.get(name)
 
+    def remembers(self, kind: str) -> bool:
+        """Say whether a rule for this kind compares an object with what it was before (`old`)."""
+        return kind in self._remembering
+
+    @cached_property
+    def _remembering(self) -> frozenset[str]:
+        reading = (rule for rule in self.rules if any("old" in test.uses for test in rule.tests))
+        return frozenset(kind for rule in reading for kind in rule.match.kinds)
+
     @cached_property
     def _by_name(self) -> Mapping[str, Rule]:
         return {rule.name: rule for rule in self.rules}
@@ -304,7 +374,7 @@ def specificity(rule: Rule) -> tuple[int, int, int, str]:
     """
     match = rule.match
     named = sum(2 if "*" not in text else 1 for text in (match.name, match.namespace) if text)
-    asked = bool(rule.when) + bool(match.reasons) + bool(match.labels)
+    asked = bool(rule.tests) + bool(match.reasons) + bool(match.labels)
     return (-named, -asked, len(match.kinds), rule.name)
 
 

@@ -15,6 +15,8 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?"
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0)
 LONGEST = 31 * 86_400.0
 """Longest duration in seconds; a longer one is a slip of the pen."""
+MOST_COUNTED = 100
+"""Most times that `count` can wait for: so many moments are remembered of one object."""
 _CRON_FIELD = r"(?:\*|\d+(?:-\d+)?)(?:/\d+)?"
 _CRON = re.compile(rf"{_CRON_FIELD}(?:,{_CRON_FIELD})*(?: {_CRON_FIELD}(?:,{_CRON_FIELD})*){{4}}")
 _CRON_LIMITS = (59, 23, 31, 12, 7)
@@ -164,13 +166,40 @@ class ExampleShape(Shape):
     expect: ExpectShape
 
 
+class CountShape(Shape):
+    """The test must have become true so often within so long."""
+
+    at_least: int = Field(ge=2, le=MOST_COUNTED)
+    within: Duration
+
+
+class StageShape(Shape):
+    """One step of a sequence; every step but the first says how long after the one before it."""
+
+    when: Text
+    within: Duration = 0.0
+
+
+class InhibitorShape(Shape):
+    """Another rule or detector that says the same better: while it fires, this one is not sent."""
+
+    rule: Name
+    same: Literal["object", "namespace", "cluster"] = "object"
+
+
 class RuleSpec(Shape):
     """A test and all that follows from it."""
 
     match: MatchShape
     when: Text | None = None
+    count: CountShape | None = None
+    absent_for: Duration | None = None
+    sequence: list[StageShape] = Field(default=[], max_length=5)
     hold: Duration = Field(default=0.0, alias="for")
     keep_firing_for: Duration = 0.0
+    grace: Duration = 0.0
+    inhibited_by: list[InhibitorShape] = []
+    route: Annotated[list[Text], BeforeValidator(_listed)] = []
     severity: SeverityWord
     summary: Text
     next_step: str = ""
@@ -189,6 +218,8 @@ class OverlaySpec(Shape):
     overlay: Literal[True]
     severity: SeverityWord | None = None
     hold: Duration | None = Field(default=None, alias="for")
+    keep_firing_for: Duration | None = None
+    route: Annotated[list[Text] | None, BeforeValidator(_listed)] = None
     enabled: bool | None = None
     labels: Params = {}
 
@@ -220,6 +251,8 @@ class RouteSpec(Shape):
     min_severity: SeverityWord = "info"
     namespaces: str = ""
     kinds: Annotated[list[Text], BeforeValidator(_listed)] = []
+    rules: Annotated[list[Text], BeforeValidator(_listed)] = []
+    labels: Params = {}
     targets: Words
     proceed: bool = Field(default=False, alias="continue")
 

@@ -163,7 +163,7 @@ def test_routes_keep_the_order_of_the_files() -> None:
     )
     text += "---\n" + document("Route", "a-second", "{targets: [webhook, log], continue: true}")
     assert build(text).routes == (
-        Route("z-first", Severity.CRITICAL, "kube-*", frozenset({"HelmRelease"}), ("slack",)),
+        Route("z-first", Severity.CRITICAL, "kube-*", frozenset({"HelmRelease"}), targets=("slack",)),
         Route("a-second", targets=("webhook", "log"), continues=True),
     )
 
@@ -381,9 +381,41 @@ def test_evidence_that_does_not_exist_is_refused_with_what_there_is() -> None:
     assert "spec.evidence.1: unknown evidence 'guess', there are: culprit" in problem
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "count: {at_least: 2, within: 1m}, absent_for: 1m, when: suspended",
+            "count and absent_for can't be asked together",
+        ),
+        ("when: suspended, sequence: [{when: suspended}, {when: suspended, within: 1m}]", "and none beside it"),
+        ("sequence: [{when: suspended}]", "a sequence has two steps or more"),
+        ("sequence: [{when: suspended, within: 1m}, {when: suspended, within: 1m}]", "is the first, so it has no"),
+        ("sequence: [{when: suspended}, {when: suspended}]", "says how long after the one before it"),
+        ("sequence: [{when: suspended}, {when: suspendd, within: 1m}]", "suspendd"),
+        ("when: suspended, inhibited_by: [{rule: nobody}]", "no other rule or detector is called 'nobody'"),
+        ("when: suspended, inhibited_by: [{rule: x}]", "no other rule or detector is called 'x'"),
+        ("when: suspended, inhibited_by: [{rule: two-owner}]", "did you mean 'two-owners'?"),
+    ],
+)
+def test_a_pattern_that_makes_no_sense_is_refused(more: str, said: str) -> None:
+    problems = wrong(document("Rule", "x", f"{{match: {{kind: HelmRelease}}, severity: info, summary: x, {more}}}"))
+    assert len(problems) == 1
+    assert said in problems[0]
+
+
+def test_an_overlay_changes_the_route_and_how_long_a_rule_is_kept() -> None:
+    text = document("Rule", "x", "{match: {kind: HelmRelease, health: Failed}, severity: info, summary: x}")
+    later = document("Rule", "x", "{overlay: true, route: pager, keep_firing_for: 5m}")
+    (rule,) = compile_rules([("a.yaml", text), ("b.yaml", later)]).rules
+    assert (rule.route, rule.keep) == (("pager",), 300.0)
+
+
 def test_a_rule_that_asks_nothing_is_refused() -> None:
     (problem,) = wrong(document("Rule", "x", "{match: {kind: HelmRelease}, severity: info, summary: x}"))
-    assert problem == ("a.yaml:4:15: spec.match: asks nothing of the object: give match.health, match.reason or when")
+    assert problem == (
+        "a.yaml:4:15: spec.match: asks nothing of the object: give match.health, match.reason, when or sequence"
+    )
 
 
 def test_f047_bad_yaml_in_one_file_keeps_nothing_of_the_others_from_being_checked() -> None:

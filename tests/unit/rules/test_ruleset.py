@@ -59,9 +59,9 @@ def test_a_rule_that_fits_says_why_clause_by_clause() -> None:
         Clause("kind", "HelmRelease", "HelmRelease", held=True),
         Clause("namespace", "kube-*", "kube-system", held=True),
         Clause("name", "cil?um", "cilium", held=True),
+        Clause("label team", "n*", "net", held=True),
         Clause("health", "Failed", "Failed", held=True),
         Clause("reason", "InstallFailed or UpgradeFailed", "RetriesExceeded or UpgradeFailed", held=True),
-        Clause("label team", "n*", "net", held=True),
     )
 
 
