@@ -21,6 +21,7 @@ COMMANDS = {
     "resolve": ("ask", "Close an incident by hand."),
     "approve": ("ask", "Agree to a proposed plan."),
     "deny": ("ask", "Turn a proposed plan down."),
+    "silence": ("silence", "Mute messages about some incidents for a while: add, list, expire."),
     "actions": ("ask", "Pause or resume all actions."),
     "rules": ("rules", "Check, test, explain and list rule files."),
     "record": ("recordings", "Write what the cluster shows into a recording, without secrets."),

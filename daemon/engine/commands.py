@@ -1,15 +1,18 @@
-"""A person's word: acknowledge, note, resolve, approve, deny, pause, resume. The same command twice is one.
+"""A person's word: acknowledge, note, resolve, approve, deny, silence, pause. The same command twice is one.
 
 A word that cannot be taken is answered with an entry in the incident's timeline, never with an exception.
 """
 
+from dataclasses import replace
+
 from daemon.engine import correlate, remedy
 from daemon.engine.lifecycle import Trigger, move
+from daemon.engine.suppress import mutes
 from daemon.engine.timeline import amend, remind, tell
 from daemon.engine.world import Case, World
-from daemon.model.effects import SavePause
+from daemon.model.effects import SavePause, SaveSilence
 from daemon.model.incidents import State
-from daemon.model.notices import Reason
+from daemon.model.notices import Reason, Silence
 from daemon.model.signals import Command
 
 
@@ -22,12 +25,53 @@ def obey(world: World, command: Command) -> None:
         world.paused = command.verb == "pause"
         world.save(SavePause(world.paused))
         return
+    if command.verb in ("silence", "expire"):
+        (_silence if command.verb == "silence" else _expire)(world, command)
+        return
     case = find(world, command.subject)
     if case is None:
         world.counts["commands_unmatched"] += 1
         return
     world.touch(case.incident.id)
     _obey_about(world, case, command)
+
+
+def _silence(world: World, command: Command) -> None:
+    """Begin a silence: `subject` is its matcher (kind=…,name=…), `until` its end, `text` its comment."""
+    pairs = sorted(part.partition("=")[::2] for part in command.subject.split(","))
+    if command.until is None or command.until <= world.now:
+        world.counts["commands_unmatched"] += 1
+        return
+    silence = Silence(command.id, tuple(pairs), command.until, command.text, command.actor, world.now)
+    _keep(world, silence)
+    for case in world.open_cases():
+        if mutes(silence, case):
+            said = f"silenced until {silence.ends_at:%Y-%m-%d %H:%M}Z: {silence.comment}"
+            tell(world, case, "command", said, actor=f"person {command.actor}")
+            world.touch(case.incident.id)
+
+
+def _expire(world: World, command: Command) -> None:
+    """End a silence now, by its id or a unique beginning of it; what is open is told then."""
+    found = [each for each in world.silences.values() if each.id.startswith(command.subject) and command.subject]
+    if len(found) != 1:
+        world.counts["commands_unmatched"] += 1
+        return
+    silence = found[0]
+    _keep(world, replace(silence, ends_at=world.now))
+    del world.silences[silence.id]
+    for case in world.open_cases():
+        if mutes(silence, case):
+            tell(world, case, "command", f"silence ended: {silence.comment}", actor=f"person {command.actor}")
+            world.touch(case.incident.id)
+
+
+def _keep(world: World, silence: Silence) -> None:
+    """Remember a silence, forget those that are over."""
+    for old in [each.id for each in world.silences.values() if each.ends_at <= world.now]:
+        del world.silences[old]
+    world.silences[silence.id] = silence
+    world.save(SaveSilence(silence))
 
 
 def find(world: World, subject: str) -> Case | None:

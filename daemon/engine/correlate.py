@@ -27,6 +27,8 @@ from daemon.model.refs import IncidentId, ObjectRef, derived_id
 UNOBSERVED = "not-observed"
 TWO_OWNERS = "two-owners"
 COUNTS = re.compile(r"\d+/\d+")
+MOST_DOUBLED = 4
+"""How often the time doubles that a flapping incident must stay well: 30 s become eight minutes, and no more."""
 INSPECT_EVERY = 30.0
 """Seconds between two looks at the pods of one workload: a list of at most 50 pods, while it is down."""
 
@@ -68,7 +70,7 @@ def settle_state(world: World, case: Case) -> None:
         return
     if case.well_since is None:
         case.well_since = world.now
-        world.after(world.limits.resolve_after, case.incident.id)
+        world.after(_stays_well(world, case), case.incident.id)
     if state in (State.OPEN, State.ACKNOWLEDGED):
         move(world, case, Trigger.WELL)
     if case.incident.state is State.RECOVERING and _held(world, case):
@@ -437,7 +439,12 @@ def _is_unwell(world: World, ref: ObjectRef) -> bool:
 
 
 def _held(world: World, case: Case) -> bool:
-    return elapsed(case.well_since, world.now) >= world.limits.resolve_after
+    return elapsed(case.well_since, world.now) >= _stays_well(world, case)
+
+
+def _stays_well(world: World, case: Case) -> float:
+    """Return how long an incident must stay well: twice as long for each time that it did not, within reason."""
+    return float(world.limits.resolve_after * 2 ** min(case.incident.flaps, MOST_DOUBLED))
 
 
 def _patience(world: World, ref: ObjectRef) -> float:

@@ -7,13 +7,15 @@ from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
+from daemon.engine.suppress import keep_back, suppressed
 from daemon.engine.timeline import remind
 from daemon.engine.world import Case, World
 from daemon.model.effects import SaveOutbox, Send
 from daemon.model.findings import Severity
-from daemon.model.incidents import State
-from daemon.model.notices import QUIET, Notification, Reason, Silence
+from daemon.model.incidents import Incident, State
+from daemon.model.notices import QUIET, Notification, Reason
 from daemon.model.refs import EffectId, Target, derived_id
+from daemon.rules.ruleset import Route, Rule
 
 STRENGTH = (
     Reason.RESOLVED,
@@ -44,8 +46,11 @@ def announce(world: World, case: Case) -> None:
     if reason in QUIET and _too_soon(world, case):
         return
     case.pending.clear()
-    if not _is_quiet(world, case):
+    quiet = suppressed(world, case)
+    if quiet is None:
         _send(world, case, reason)
+    else:
+        keep_back(world, case, quiet, reason.value)
 
 
 def repeat(world: World, case: Case) -> None:
@@ -59,36 +64,33 @@ def repeat(world: World, case: Case) -> None:
 
 
 def targets_of(world: World, case: Case) -> tuple[Target, ...]:
-    """Return the targets that an incident goes to: those of the first matching routes, else all."""
+    """Return the targets that an incident goes to: those that its rules name, of the first matching routes, or all."""
     incident = case.incident
-    chosen: list[Target] = []
-    for route in world.rules.routes:
-        loud = incident.severity >= route.min_severity
-        kind = not route.kinds or incident.root.kind in route.kinds
-        if loud and kind and fnmatchcase(incident.root.namespace, route.namespaces or "*"):
+    rules = [rule for rule in map(world.rules.rule, incident.rules) if rule is not None]
+    chosen = [Target(target) for rule in rules for target in rule.route if target in world.limits.targets]
+    for route in () if chosen else world.rules.routes:
+        if _fits(route, incident, rules):
             chosen += [Target(target) for target in route.targets if target in world.limits.targets]
             if not route.continues:
                 break
     return tuple(dict.fromkeys(chosen)) or world.limits.targets
 
 
-def silenced_by(world: World, case: Case) -> Silence | None:
-    """Return the silence that mutes an incident now, or None."""
-    root = case.incident.root
-    facts = {"kind": root.kind, "namespace": root.namespace, "name": root.name, "incident": case.incident.id}
-    for silence in (*world.silences.values(), *world.rules.silences):
-        begun = silence.starts_at is None or silence.starts_at <= world.now
-        matches = all(fnmatchcase(facts.get(key, ""), pattern) for key, pattern in silence.matcher)
-        if begun and matches and world.now < silence.ends_at:
-            return silence
-    return None
-
-
-def _is_quiet(world: World, case: Case) -> bool:
-    """Say whether nobody is to be told now: a silence of a person, or a quiet stretch of the week."""
-    namespace = case.incident.root.namespace
-    in_window = any(window.quiet and window.contains(world.now, namespace) for window in world.rules.windows)
-    return in_window or silenced_by(world, case) is not None
+def _fits(route: Route, incident: Incident, rules: list[Rule]) -> bool:
+    """Say whether a route takes an incident: by severity, kind and namespace of its root, rules and their labels."""
+    root = incident.root
+    labels = {pair for rule in rules for pair in rule.labels}
+    named = (fnmatchcase(name, pattern) for name in incident.rules for pattern in route.rules)
+    return (
+        incident.severity >= route.min_severity
+        and (not route.kinds or root.kind in route.kinds)
+        and fnmatchcase(root.namespace, route.namespaces or "*")
+        and (not route.rules or any(named))
+        and all(
+            any(key == name and fnmatchcase(value, wanted) for name, value in labels)
+            for key, wanted in route.labels.items()
+        )
+    )
 
 
 def _too_soon(world: World, case: Case) -> bool:
@@ -107,11 +109,12 @@ def _announce_first(world: World, case: Case) -> None:
     if not case.open or case.incident.severity is Severity.INFO or not waited:
         case.pending.clear()
         return
-    if _is_quiet(world, case):
-        case.pending.clear()
+    case.pending.clear()
+    quiet = suppressed(world, case)
+    if quiet is not None:
+        keep_back(world, case, quiet, Reason.OPENED.value)
         return
     case.announced = True
-    case.pending.clear()
     _send(world, case, Reason.OPENED)
     _plan_repeat(world, case)
 

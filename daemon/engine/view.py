@@ -12,6 +12,7 @@ from daemon.flux.kinds import kind_of
 from daemon.model.documents import object_document, ref_document, stamp
 from daemon.model.findings import Finding, Trace
 from daemon.model.incidents import Incident
+from daemon.model.notices import Silence
 from daemon.model.objects import Health, ObjectState
 from daemon.model.ports import Json, Readiness
 from daemon.model.refs import IncidentId, ObjectRef
@@ -61,6 +62,14 @@ class WorldView:
                 "file": f"{rule.file}:{rule.line}",
             }
             for rule in sorted(world.rules.rules, key=lambda each: each.name)
+        )
+
+    def silences(self) -> tuple[Silence, ...]:
+        """Return every silence in force, the one that ends first before the others."""
+        world = self._world
+        known = (*world.silences.values(), *world.rules.silences)
+        return tuple(
+            sorted((each for each in known if each.ends_at > world.now), key=lambda each: (each.ends_at, each.id))
         )
 
     def why(self, ref: ObjectRef) -> Json:

@@ -8,7 +8,7 @@ from typing import Protocol
 from daemon.model.effects import Row
 from daemon.model.findings import Finding
 from daemon.model.incidents import Incident
-from daemon.model.notices import Delivery, Notification
+from daemon.model.notices import Delivery, Notification, Silence
 from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import IncidentId, ObjectRef
 from daemon.model.remedies import ActionRequest, ActionResult
@@ -144,6 +144,10 @@ class View(Protocol):
 
     def rules(self) -> tuple[Json, ...]:
         """Return every rule in force, by name: what it is about, how far it may go, how often it failed to evaluate."""
+        ...
+
+    def silences(self) -> tuple[Silence, ...]:
+        """Return every silence in force, the one that ends first before the others."""
         ...
 
     def why(self, ref: ObjectRef) -> Json:

@@ -103,7 +103,7 @@ class CronFired:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person's word: acknowledge, approve, deny, resolve, note, pause, resume. `id` makes a repeat harmless."""
+    """A person's word: acknowledge, approve, deny, resolve, note, silence, pause. `id` makes a repeat harmless."""
 
     at: datetime
     id: str
@@ -114,6 +114,8 @@ class Command:
     text: str = ""
     digest: str = ""
     """For approve: the digest of the plan that was read."""
+    until: datetime | None = None
+    """For silence: when it ends; `subject` is its matcher then, as kind=…,namespace=…"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,5 +51,5 @@ DETECTORS = frozenset(
 EVIDENCE = frozenset({"culprit", "events", "helm-release", "workload"})
 """culprit: the failing condition in full · events: the root's last warnings · helm-release: Helm's storage · workload:
 what is down with it, and its pods' trouble."""
-SILENCE_KEYS = frozenset({"kind", "namespace", "name"})
-"""What a silence of a file may match: facts of an incident's root."""
+SILENCE_KEYS = frozenset({"kind", "namespace", "name", "rule"})
+"""What a silence of a file may match: facts of an incident's root, and the rules that found it."""

@@ -236,6 +236,14 @@ class Window:
         yesterday = (weekday - 1) % 7 in self.days and minute + 24 * 60 < self.start + self.minutes
         return today or yesterday
 
+    def ends(self, at: datetime) -> datetime:
+        """Return when the stretch that contains this moment is over."""
+        local = at + timedelta(minutes=self.offset)
+        minute = local.hour * 60 + local.minute
+        today = local.weekday() in self.days and self.start <= minute < self.start + self.minutes
+        left = self.start + self.minutes - minute - (0 if today else 24 * 60)
+        return at.replace(second=0, microsecond=0) + timedelta(minutes=left)
+
 
 @dataclass(frozen=True, slots=True)
 class GivenState:

@@ -97,6 +97,22 @@ def rules(view: View) -> HttpAnswer:
     return as_json(listing("RuleList", [dict(rule) for rule in view.rules()]))
 
 
+def silences(view: View) -> HttpAnswer:
+    """Answer /silences: those in force, with their ends, who asked for them and why."""
+    items: list[Document] = [
+        {
+            "id": each.id,
+            "matcher": ",".join(f"{key}={pattern}" for key, pattern in each.matcher),
+            "starts_at": stamp(each.starts_at),
+            "ends_at": stamp(each.ends_at),
+            "by": each.by,
+            "comment": each.comment,
+        }
+        for each in view.silences()
+    ]
+    return as_json(listing("SilenceList", items))
+
+
 def why(view: View, query: Mapping[str, str]) -> HttpAnswer:
     """Answer /why?kind=&namespace=&name=: why an object is, or is not, in an incident."""
     kind, name = query.get("kind", ""), query.get("name", "")

@@ -98,6 +98,7 @@ class WebServer:
         add("/api/v1/incidents/{id}/timeline", self._timeline)
         add("/api/v1/objects", self._plain(lambda request: api.objects(self._view, request.query)))
         add("/api/v1/rules", self._plain(lambda _: api.rules(self._view)))
+        add("/api/v1/silences", self._plain(lambda _: api.silences(self._view)))
         add("/api/v1/findings", self._plain(lambda _: api.findings(self._view)))
         add("/api/v1/why", self._plain(lambda request: api.why(self._view, request.query)))
         add("/api/v1/readiness", self._plain(lambda _: api.readiness(self._view)))

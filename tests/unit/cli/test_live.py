@@ -178,3 +178,28 @@ def test_in_auto_the_demo_ends_in_one_document_whose_contract_is_met_and_draws_a
     assert "\x1b[" not in error
     assert "http://" not in error
     assert picture.read_text().startswith("<svg")
+
+
+def test_a_silence_is_previewed_begun_listed_and_ended(live):
+    live.until("get", "incidents", holds=lambda found: bool(found["items"]))
+    wanted = ("silence", "add", "kind=HelmRelease", "rule=*", "--for", "2h", "--comment", "bootstrap is being rebuilt")
+    preview = live.run(*wanted, "--preview")
+    assert "HelmRelease/kube-system/cilium" in preview.stdout
+    assert preview.stderr == "would mute 1 open incident(s); nothing is changed\n"
+    assert live.run("silence", "list").stderr == "No silences.\n"
+
+    assert "for 2h handed over; it mutes 1 open incident(s) now" in live.run(*wanted).stderr
+    (kept,) = live.until("silence", "list", holds=lambda found: bool(found["items"]))["items"]
+    assert (kept["matcher"], kept["comment"]) == ("kind=HelmRelease,rule=*", "bootstrap is being rebuilt")
+    assert live.run("silence", "list").stdout.startswith("ID")
+    assert live.run("silence", "list", "-o", "name").stdout == f"{kept['id']}\n"
+
+    assert live.run("silence", "expire", "nobody").returncode == 2
+    assert live.run("silence", "expire", kept["id"][:6]).returncode == 0
+    live.until("silence", "list", holds=lambda found: not found["items"])
+
+
+def test_a_silence_without_a_length_that_can_be_read_is_refused(live):
+    found = live.run("silence", "add", "name=a", "--for", "2 hours", "--comment", "x")
+    assert found.returncode == 2
+    assert "a duration needs a unit" in found.stderr

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def answer(story: Story, outcome: Outcome, detail: str = "done", *evidence: str)
     return story.give(ActionFinished(story.at, request, ActionResult(outcome, detail, evidence)))
 
 
-def say(story: Story, verb: str, subject: str = "", **more: str) -> Story:
+def say(story: Story, verb: str, subject: str = "", **more: Any) -> Story:
     subject = subject or story.case.incident.id
     plan = story.case.incident.remediation
     if verb == "approve" and plan is not None:

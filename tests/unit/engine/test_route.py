@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from daemon.model.effects import Send
 from daemon.model.incidents import State
 from daemon.model.notices import Silence
@@ -135,3 +137,37 @@ def test_an_incident_of_severity_info_is_never_told():
     assert story.case.incident.state is State.OPEN
     story.give(Command(story.at, "c", "acknowledge", "ada", story.case.incident.id))
     assert story.reasons == []
+
+
+LABELLED = RULES.replace("  for: 5s\n", "  for: 5s\n  labels: {team: net}\n")
+
+
+def test_a_rule_may_name_the_targets_of_its_own_incidents():
+    route = DOCUMENT + "kind: Route\nmetadata: {name: a}\nspec: {targets: [slack]}\n"
+    rules = RULES.replace("  for: 5s\n", "  for: 5s\n  route: webhook\n") + route
+    assert targets(broken(rules, targets=BOTH)) == ["webhook"]
+
+
+def test_a_rule_that_names_an_unknown_target_leaves_it_to_the_routes():
+    route = DOCUMENT + "kind: Route\nmetadata: {name: a}\nspec: {targets: [slack]}\n"
+    rules = RULES.replace("  for: 5s\n", "  for: 5s\n  route: nowhere\n") + route
+    assert targets(broken(rules, targets=BOTH)) == ["slack"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("rules: fail*", ["webhook"]),
+        ("rules: [other, failed]", ["webhook"]),
+        ("rules: other", ["slack"]),
+        ("labels: {team: n*}", ["webhook"]),
+        ("labels: {team: db}", ["slack"]),
+        ("labels: {area: n*}", ["slack"]),
+    ],
+)
+def test_a_route_may_ask_for_rules_and_their_labels(asked: str, expected: list[str]):
+    routes = (
+        DOCUMENT + f"kind: Route\nmetadata: {{name: a}}\nspec: {{{asked}, targets: [webhook]}}\n"
+        + DOCUMENT + "kind: Route\nmetadata: {name: b}\nspec: {targets: [slack]}\n"
+    )  # fmt: skip
+    assert targets(broken(LABELLED + routes, targets=BOTH)) == expected

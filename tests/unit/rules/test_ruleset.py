@@ -186,3 +186,14 @@ def test_a_parameter_that_a_procedure_does_not_have_is_refused() -> None:
         PROCEDURE.bind({"clutser": "x"})
     with pytest.raises(ConfigError, match="it has: none"):
         Procedure("q").bind({"a": "b"})
+
+
+@pytest.mark.parametrize("moment", [at(0, 22), at(0, 23, 59), at(1, 3, 30)])
+def test_a_window_says_when_it_ends(moment: datetime) -> None:
+    window = Window("nights", frozenset({0, 4}), 22 * 60, 8 * 60, quiet=True)
+    assert window.ends(moment) == at(1, 6)
+
+
+def test_a_window_ends_at_its_own_offset() -> None:
+    window = Window("nights", frozenset({0}), 22 * 60, 8 * 60, offset=60, quiet=True)
+    assert window.ends(at(0, 21, 30)) == at(1, 5)

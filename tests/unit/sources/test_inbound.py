@@ -200,13 +200,43 @@ async def test_a_stranger_or_a_browser_elsewhere_is_turned_away(headers, status)
         (b"[]", "must be an object"),
         (word(verb="dance"), "verb must be one of"),
         (word(verb=1), "verb must be a string"),
-        (word(subject=""), "subject (an incident or a plan) is needed"),
+        (word(subject=""), "subject (an incident, a plan or a matcher) is needed"),
         (word(text="x" * 2001), "text must be a string of at most 2000 characters"),
     ],
 )
 async def test_a_word_of_another_shape_is_refused_with_what_is_wrong(content, words):
     inbox, source = commands()
     answer = await source.answer(asking(content))
+    assert answer.status == 400
+    assert words in answer.body.decode()
+    assert inbox.got == []
+
+
+async def test_a_silence_ends_so_many_seconds_from_now():
+    inbox, source = commands()
+    asked = word(verb="silence", subject="kind=HelmRelease,name=ci*", text="rebuild", seconds="7200")
+    assert (await source.answer(asking(asked))).status == 202
+    (command,) = inbox.got
+    assert command.subject == "kind=HelmRelease,name=ci*"
+    assert command.until == command.at + timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"subject": "colour=red"}, "a silence matches kind="),
+        ({"subject": "kind=HelmRelease,"}, "a silence matches kind="),
+        ({"subject": "kind=*,name=?*"}, "matches everything"),
+        ({"text": " "}, "needs a comment"),
+        ({"seconds": "soon"}, "whole number"),
+        ({"seconds": "0"}, "whole number"),
+        ({"seconds": "9999999"}, "at most 90 days"),
+    ],
+)
+async def test_a_silence_without_a_matcher_an_end_or_a_reason_is_refused(more, words):
+    inbox, source = commands()
+    facts = {"verb": "silence", "subject": "name=a", "text": "rebuild", "seconds": "60", **more}
+    answer = await source.answer(asking(word(**facts)))
     assert answer.status == 400
     assert words in answer.body.decode()
     assert inbox.got == []

@@ -1,0 +1,136 @@
+"""Who is not told now, why, and that it is told when the quiet ends."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from daemon.engine.suppress import inhibitor_of
+from daemon.model.notices import Silence
+from tests.builders import RULES, T0, Cluster, Story, failing, ready
+
+DOCUMENT = "\n---\napiVersion: fluxmedic.dev/v1\n"
+
+
+def silence(seconds: float, **matcher: str) -> Silence:
+    return Silence("s", tuple(sorted(matcher.items())), T0 + timedelta(seconds=seconds), "upgrade", "ada")
+
+
+def notices(story: Story) -> list[str]:
+    return [entry.text for case in story.cases for entry in case.incident.timeline if entry.kind == "notice"]
+
+
+def quiet(rules: str = RULES, seconds: float = 100, **matcher: str) -> Story:
+    story = Story(rules)
+    story.world.silences["s"] = silence(seconds, **matcher)
+    return story
+
+
+def test_what_was_not_sent_stands_in_the_timeline_once():
+    story = quiet(kind="Kustomization").see(Cluster().state("Kustomization", "a", failing())).wait(60)
+    assert notices(story) == ["not sent (opened): silenced by ada until 2026-03-01 03:01Z: upgrade"]
+    assert story.reasons == []
+
+
+def test_what_is_still_open_when_a_silence_ends_is_told_then():
+    story = quiet(kind="Kustomization").see(Cluster().state("Kustomization", "a", failing()))
+    assert story.wait(99).reasons == []
+    assert story.wait(1).reasons == ["opened"]
+
+
+def test_what_is_over_when_a_silence_ends_is_never_told():
+    cluster = Cluster()
+    story = quiet(kind="Kustomization").see(cluster.state("Kustomization", "a", failing())).wait(20)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(600)
+    assert story.reasons == []
+
+
+def test_a_silence_may_name_a_rule():
+    assert quiet(rule="fail*").see(Cluster().state("Kustomization", "a", failing())).wait(60).reasons == []
+    assert quiet(rule="x*").see(Cluster().state("Kustomization", "a", failing())).wait(60).reasons == ["opened"]
+
+
+def test_what_is_still_open_when_a_quiet_window_ends_is_told_then():
+    window = "kind: Window\nmetadata: {name: night}\nspec: {days: [sun], from: '02:00', to: '04:00', quiet: true}\n"
+    story = Story(RULES + DOCUMENT + window).see(Cluster().state("Kustomization", "a", failing()))
+    assert story.wait(3599).reasons == []
+    assert notices(story) == ["not sent (opened): quiet window night until 2026-03-01 04:00Z"]
+    assert story.wait(1).reasons == ["opened"]
+
+
+RULE = (
+    DOCUMENT
+    + """kind: Rule
+metadata: {name: %s}
+spec:
+  match: {kind: %s, health: Failed}
+  for: 5s
+  severity: critical
+  summary: x
+"""
+)
+
+
+def inhibiting(same: str) -> str:
+    """Return two rules: for HelmReleases, and for Kustomizations that the first one inhibits."""
+    return (
+        RULE % ("release", "HelmRelease")
+        + RULE % ("failed", "Kustomization")
+        + f"  inhibited_by: [{{rule: release, same: {same}}}]\n"
+    )
+
+
+def both(same: str, namespace: str) -> tuple[Story, Cluster]:
+    cluster = Cluster()
+    story = Story(inhibiting(same))
+    story.see(cluster.state("HelmRelease", "r", failing(), namespace=namespace)).wait(1)
+    story.see(cluster.state("Kustomization", "a", failing())).wait(60)
+    return story, cluster
+
+
+def test_a_finding_is_inhibited_by_one_of_the_same_namespace():
+    story, _ = both("namespace", "apps")
+    assert story.reasons == ["opened"]
+    assert notices(story) == ["not sent (opened): inhibited by release of HelmRelease/apps/r"]
+
+
+def test_a_finding_is_not_inhibited_from_another_namespace():
+    assert both("namespace", "elsewhere")[0].reasons == ["opened", "opened"]
+
+
+def test_a_finding_is_inhibited_by_one_of_the_same_cluster():
+    assert both("cluster", "elsewhere")[0].reasons == ["opened"]
+
+
+def test_another_object_inhibits_nothing_of_this_one():
+    assert both("object", "apps")[0].reasons == ["opened", "opened"]
+
+
+def test_what_an_inhibiting_finding_kept_back_is_told_when_that_ends():
+    story, cluster = both("namespace", "apps")
+    story.see(cluster.state("HelmRelease", "r", ready())).wait(60)
+    assert story.reasons.count("opened") == 2
+
+
+def test_a_finding_that_only_waits_inhibits_nothing():
+    cluster, story = Cluster(), Story(inhibiting("namespace"))
+    story.see(cluster.state("HelmRelease", "r", failing()), cluster.state("Kustomization", "a", failing())).wait(1)
+    (finding,) = (each for each in story.world.findings.values() if each.test == "failed")
+    assert inhibitor_of(story.world, finding) is None
+    story.wait(10)
+    assert inhibitor_of(story.world, finding) is not None
+
+
+def test_a_detectors_finding_is_inhibited_by_nothing():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", failing(), depends_on=())).wait(10)
+    (finding,) = story.world.findings.values()
+    assert inhibitor_of(story.world, replace(finding, test="two-owners")) is None
+
+
+def test_an_incident_that_flaps_must_stay_well_longer_each_time():
+    cluster, story = Cluster(), Story()
+    for _ in range(2):
+        story.see(cluster.state("Kustomization", "a", failing())).wait(20)
+        story.see(cluster.state("Kustomization", "a", ready())).wait(20)
+    assert story.case.incident.flaps == 1
+    assert story.wait(39).case.open
+    assert not story.wait(1).case.open
