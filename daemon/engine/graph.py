@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from daemon.engine.health import is_lagging
 from daemon.engine.release import managers_of, workloads_of
+from daemon.engine.surroundings import alike, dead_nodes, needing, peers_of, providers, standing_on
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import Blamed, blamed, is_revision_wait
+from daemon.flux.culprit import Blamed, blamed, dependency_of, is_revision_wait
 from daemon.flux.kinds import group_for_kind
 from daemon.model.objects import Condition, Health
 from daemon.model.refs import ObjectRef
@@ -34,6 +35,10 @@ def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
         found.update(dict.fromkeys(_made_from(world, known)))
     if known.health is Health.FAILED and known.actual is not Health.BLOCKED:
         found.update(dict.fromkeys(_checked(world, known)))
+        found.pop(ref, None)
+        found.update(dict.fromkeys(providers(world, known)))
+        found.update(dict.fromkeys(dead_nodes(world, known, () if found else blamed_refs(world, known))))
+        found.update(dict.fromkeys(() if found else alike(world, known)))
     found.pop(ref, None)
     return tuple(found)
 
@@ -84,7 +89,7 @@ def neighbours(world: World, ref: ObjectRef) -> set[ObjectRef]:
         near.add(known.state.source)
     for workload in workloads_of(world, known.state) if known is not None else ():
         near |= world.parents.get(workload, set())
-    return near
+    return near | standing_on(world, ref) | peers_of(world, ref) | needing(world, ref)
 
 
 def cycle_through(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
@@ -120,10 +125,13 @@ def _waited_for(world: World, known: Known) -> Iterator[ObjectRef]:
     """Dependencies that are not well; also one that is suspended, or fails to come along to the new revision."""
     ready = known.state.ready
     revision_wait = ready is not None and is_revision_wait(ready.message)
+    named = dependency_of(ready.message) if ready is not None else None
+    met = True
     for dependency in known.state.depends_on:
         other = world.known(dependency.ref)
-        if other is None:
-            continue
+        met = met and named is not None and named[0] != dependency.ref.place
+        if other is None or (met and dependency.ready_expr):
+            continue  # Flux asks in order and names the first that is not met: an expression before it is true
         explains = other.health in BROKEN or other.actual is Health.TERMINATING or is_lagging(other.state)
         if explains or (revision_wait and other.state.suspended):
             yield dependency.ref

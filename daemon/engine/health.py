@@ -89,8 +89,8 @@ def _last_writer(state: ObjectState) -> str:
 def _failing_condition(state: ObjectState) -> Condition | None:
     """Return the condition that tells most: Ready when it is False, else what is stalled or failed."""
     ready = state.ready
-    if ready is not None and ready.status == "False":
-        return ready
+    if ready is not None and (ready.status == "False" or state.ref.kind == "Node"):
+        return ready  # a node that is not heard of says Unknown
     for kind in ("Stalled", "Failed"):
         condition = state.condition(kind)
         if condition is not None and condition.status == "True":

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from daemon.engine.health import latch
 from daemon.engine.release import claimed_by, managed_by, workloads_of
+from daemon.engine.surroundings import group_of_definition, peers_of, standing_on
 from daemon.engine.world import EVENTS_KEPT, Known, World
+from daemon.flux.culprit import shared_fault
 from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Stale, Synced
@@ -38,6 +40,7 @@ def object_changed(world: World, signal: ObjectChanged) -> None:
     if before is not None and world.rules.remembers(new.ref.kind):
         known.before = before.text
     latch(known, new, world.now)
+    _share(world, known)
     world.mark(new.ref)
     if before is None or known.health is not health_before or _edges(before) != _edges(new) or _moved(before, new):
         _spread(world, new.ref)
@@ -166,6 +169,7 @@ def _edges(state: ObjectState) -> tuple[object, ...]:
         state.owners,
         claimed_by(state),
         managed_by(state),
+        state.node,
     )
 
 
@@ -181,11 +185,23 @@ def _spread(world: World, ref: ObjectRef) -> None:
         near.add(state.source)
     for workload in workloads_of(world, state):
         near |= world.parents.get(workload, set())
+    near |= standing_on(world, ref) | peers_of(world, ref)
     world.mark(*sorted(near))
 
 
+def _share(world: World, known: Known) -> None:
+    """Bring the index of shared faults in line with what an object's failure names now."""
+    named = shared_fault(known.failed.message) if known.failed is not None else ""
+    if named != known.shared:
+        _link(world.sharing, (known.shared,) if known.shared else (), known.state.ref, add=False)
+        _link(world.sharing, (named,) if named else (), known.state.ref, add=True)
+        known.shared = named
+
+
 def _forget(world: World, ref: ObjectRef) -> None:
-    _relink(world, world.objects.pop(ref).state, None)
+    gone = world.objects.pop(ref)
+    _link(world.sharing, (gone.shared,) if gone.shared else (), ref, add=False)
+    _relink(world, gone.state, None)
     world.events.pop(ref, None)
     world.progress.pop(ref, None)
 
@@ -202,6 +218,9 @@ def _relink(world: World, before: ObjectState | None, after: ObjectState | None)
         _link(world.parents, (*state.contains, *state.health_checks), state.ref, add=add)
         for owner in state.owners:
             _link(world.owned, (owner,), state.ref, add=add)
+        _link(world.hosted, (state.node,) if state.node else (), state.ref, add=add)
+        groups = {group_of_definition(ref) for ref in state.contains} - {""}
+        _link(world.definers, groups, state.ref, add=add)
         claimed, managed = claimed_by(state), managed_by(state)
         _link(world.released, (claimed,) if claimed else (), state.ref, add=add)
         _link(world.managers, (managed,) if managed else (), state.ref, add=add)

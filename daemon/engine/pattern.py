@@ -35,9 +35,11 @@ def advance(world: World, rule: Rule, ref: ObjectRef, *, matches: bool, ask: Ask
 
 def told(world: World, rule: Rule, ref: ObjectRef) -> tuple[Clause, ...]:
     """Return what a pattern wanted and what was seen of it so far, for "why" and "why not"."""
+    if not rule.temporal:
+        return ()
     progress = world.progress.get(ref, {}).get(rule.name)
     if progress is None:
-        return (Clause("pattern", "to have been looked at", "not yet", held=False),) if rule.temporal else ()
+        return (Clause("pattern", "to have been looked at", "not yet", held=False),)
     if rule.count is not None:
         recent = [moment for moment in progress.moments if _age(world, moment) < rule.count.within]
         wanted = f"at least {rule.count.at_least} times within {rule.count.within:g} s"
@@ -46,10 +48,8 @@ def told(world: World, rule: Rule, ref: ObjectRef) -> tuple[Clause, ...]:
         wanted = f"all {len(rule.sequence)} steps in order"
         held = progress.stage == len(rule.sequence)
         return (Clause("sequence", wanted, f"{progress.stage} of them", held=held),)
-    if rule.absent_for is None:
-        return ()
-    age = _age(world, progress.since)
-    return (Clause("absent_for", f"{rule.absent_for:g} s", f"{age:g} s", held=age >= rule.absent_for),)
+    age, least = _age(world, progress.since), rule.absent_for or 0.0
+    return (Clause("absent_for", f"{least:g} s", f"{age:g} s", held=age >= least),)
 
 
 def purge(world: World) -> None:

@@ -69,6 +69,8 @@ class Known:
     """When `health` last changed."""
     heard_at: datetime | None = None
     """When it last changed in any way: what a controller that works does to its objects again and again."""
+    shared: str = ""
+    """The webhook or host that its failure names; others may fail of the same."""
     revised_at: datetime | None = None
     """When its artifact last took a new revision."""
     suspended_at: datetime | None = None
@@ -150,6 +152,12 @@ class World:
     """(namespace, Helm release) to the workloads whose annotations claim it."""
     managers: dict[tuple[str, str], set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     """(namespace, Helm release) to the HelmReleases that manage it: more than one, when two fight."""
+    hosted: dict[ObjectRef, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """Node to the pods on it."""
+    definers: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """API group to the appliers whose inventory has a definition of it."""
+    sharing: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """Webhook or host to the objects whose failure names it."""
     releases: dict[tuple[str, str], dict[int, ReleaseSeen]] = field(default_factory=dict)
     events: dict[ObjectRef, deque[EventSeen]] = field(default_factory=dict)
     synced: set[str] = field(default_factory=set)

@@ -36,6 +36,12 @@ CHANGE = re.compile(
     r"^(?P<kind>[A-Za-z0-9]+)/(?:(?P<ns>[^/\s]+)/)?(?P<name>\S+) (?P<op>created|configured|deleted|skipped)$",
     re.MULTILINE,
 )
+WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]+)"')
+HOST = re.compile(
+    r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)[^:]*| (?P<address>[A-Za-z0-9.:\[\]-]+)): (?=connect|i/o|no such|server)"
+)
+MISSING_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<group>[^"/]*)/?[^"/]*"')
+GROUP = "group "
 REVISION_WAIT = "revision is not up to date"
 EMPTY_WORDS = (
     "context deadline exceeded",
@@ -104,6 +110,18 @@ def dependency_of(message: str) -> tuple[str, str] | None:
         return match["dep"], match["why"]
     lookup = LOOKUP.search(message)
     return (lookup["dep"], "not found") if lookup is not None else None
+
+
+def shared_fault(message: str) -> str:
+    """Return what many objects fail of alike: a webhook, a host or an API group that is not there; or nothing."""
+    missing = MISSING_KIND.search(message)
+    if missing is not None:
+        return GROUP + missing["group"]
+    webhook = WEBHOOK.search(message)
+    if webhook is not None:
+        return f"webhook {webhook['name']}"
+    host = HOST.search(message)
+    return f"host {host['name'] or host['address']}" if host is not None else ""
 
 
 def is_revision_wait(message: str) -> bool:

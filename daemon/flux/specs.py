@@ -45,6 +45,7 @@ class Facts(TypedDict, total=False):
     replicas: Replicas | None
     helm: HelmTarget | None
     pod: PodTrouble | None
+    node: ObjectRef | None
     selector: Mapping[str, str]
 
 
@@ -62,6 +63,8 @@ def facts_of(ref: ObjectRef, spec: Raw, status: Raw, annotations: Mapping[str, s
         facts["selector"] = _labels(mapping(spec.get("selector")))
     elif ref.kind == "Pod":
         facts["pod"] = pod_trouble(spec, status)
+        node = text(spec.get("nodeName"))
+        facts["node"] = ObjectRef(ref.cluster, "", "Node", "", intern(node)) if node else None
     else:
         facts["depends_on"] = _depends_on(ref, spec)
         facts["contains"] = _inventory(ref, status)

@@ -146,6 +146,8 @@ class ObjectState:
     replicas: Replicas | None = None
     helm: HelmTarget | None = None
     pod: PodTrouble | None = None
+    node: ObjectRef | None = None
+    """Where a pod runs."""
     selector: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
 

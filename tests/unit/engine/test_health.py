@@ -1,10 +1,12 @@
 """Where an object stands, and the latch that a retry cannot open."""
 
+from datetime import timedelta
+
 import pytest
 
 from daemon.engine.health import health_of, is_lagging, is_reconciling, latch
 from daemon.engine.world import Known
-from daemon.model.objects import Condition, Health, PodTrouble, Replicas
+from daemon.model.objects import Condition, Health, PodTrouble, Replicas, Writer
 from tests.builders import T0, Cluster, failing, pods, progressing, ready, waiting
 
 STALLED = Condition("Stalled", "True", "RetriesExceeded", "Failed to upgrade after 1 attempt(s)")
@@ -139,10 +141,10 @@ def test_a_deployment_over_its_deadline_says_so_itself():
     assert latch(Known(state), state, T0).failed == late
 
 
-def test_a_node_that_is_not_ready_keeps_no_condition_to_blame():
+def test_a_node_that_is_not_heard_of_is_blamed_by_its_ready_condition():
     cluster = Cluster()
     state = cluster.state("Node", "a", Condition("Ready", "Unknown", "NodeStatusUnknown", ""))
-    assert latch(Known(state), state, T0).failed is None
+    assert latch(Known(state), state, T0).failed == state.ready
 
 
 @pytest.mark.parametrize(
@@ -164,3 +166,24 @@ def test_an_object_lags_when_nobody_works_on_its_newest_generation(conditions, o
 
 def test_ready_unknown_means_somebody_works_on_it():
     assert is_reconciling(Cluster().state("Kustomization", "a", progressing()))
+
+
+def test_who_suspended_an_object_is_the_last_who_wrote_its_spec():
+    cluster = Cluster()
+    written = (
+        Writer("kustomize-controller", "Apply", "", T0),
+        Writer("flux", "Update", "", T0 + timedelta(seconds=9)),
+        Writer("kustomize-controller", "Update", "status", T0 + timedelta(seconds=20)),
+    )
+    state = cluster.state("Kustomization", "a", ready(), suspended=True, writers=written)
+    known = latch(Known(state), state, T0)
+    assert (known.suspended_at, known.suspended_by) == (T0, "flux")
+    later = cluster.state("Kustomization", "a", ready(), suspended=True)
+    assert latch(known, later, T0 + timedelta(hours=1)).suspended_at == T0
+    resumed = latch(known, cluster.state("Kustomization", "a", ready()), T0 + timedelta(hours=2))
+    assert (resumed.suspended_at, resumed.suspended_by) == (None, "")
+
+
+def test_a_suspension_of_which_no_writer_is_known_is_nobodys():
+    state = Cluster().state("Kustomization", "a", ready(), suspended=True)
+    assert latch(Known(state), state, T0).suspended_by == ""
