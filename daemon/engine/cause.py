@@ -9,6 +9,7 @@ from daemon.engine.graph import blamed_refs, owners_of
 from daemon.engine.release import workloads_of
 from daemon.engine.world import Case, Known, World
 from daemon.flux.culprit import culprit_of
+from daemon.model.findings import Severity
 from daemon.model.incidents import Change, Member
 from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef
@@ -22,7 +23,9 @@ COMMIT = re.compile(r"^stored artifact for commit '(?P<subject>.*)'$", re.DOTALL
 def cause_of(world: World, case: Case) -> str:
     """Return the best known cause of an incident in one line; the one it has, when nothing better is known now."""
     root = case.incident.root
-    told = _own_words(world, root) or ("" if case.incident.cause else _members_words(world, case))
+    told = _own_words(world, root, quiet=case.incident.severity is Severity.INFO) or (
+        "" if case.incident.cause else _members_words(world, case)
+    )
     if not told:
         return case.incident.cause
     down, below = _below(world, case)
@@ -76,9 +79,13 @@ def pod_trouble(world: World, workload: ObjectRef) -> str:
     return max(troubles, key=lambda text: (troubles[text], text), default="")
 
 
-def _own_words(world: World, root: ObjectRef) -> str:
-    """A detector's summary knows more than the condition; else the failing condition's line that matters."""
-    findings = [finding for finding in world.firing(root) if finding.test in DETECTED and finding.severity]
+def _own_words(world: World, root: ObjectRef, *, quiet: bool) -> str:
+    """A detector's summary knows more than the condition; else the failing condition's line that matters.
+
+    What only informs names the cause of nothing but a quiet incident.
+    """
+    firing = world.firing(root)
+    findings = [finding for finding in firing if quiet or (finding.test in DETECTED and finding.severity)]
     if findings:
         return findings[0].summary
     known = world.known(root)
@@ -157,6 +164,11 @@ DETECTED = frozenset(
         "not-observed",
         "suspended-blocks",
         "two-owners",
+        "released-twice",
+        "drift-fight",
+        "kind-missing",
+        "ready-expr-unmet",
+        "controller-down",
     }
 )
 """Detectors whose summary is the cause. Severity info only tells; it never names the cause of a failure."""

@@ -4,10 +4,13 @@ Each is one function from (world, known) to a Draft or None, and a row of DETECT
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from daemon.engine.draft import Draft
 from daemon.engine.graph import BROKEN, cycle_through, owners_of
 from daemon.engine.health import is_lagging
+from daemon.engine.neglect import controller_down, ready_expr_unmet, request_unhandled, suspended_long
+from daemon.engine.ownership import applied_twice, check_without_owner, drift_fight, kind_missing, released_twice
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import is_revision_wait
 from daemon.flux.kinds import kind_of, resource_of
@@ -27,21 +30,6 @@ MISSING_FOR = 20.0
 """Seconds a named object may be missing: one apply that creates both in either order."""
 WAITING_ON_ITSELF_FOR = 10.0
 HELM_CONTROLLER = "helm-controller"
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A test that holds now: what a finding is made of once it has held for `hold` seconds."""
-
-    test: str
-    severity: Severity
-    summary: str
-    hold: float
-    keep: float = 0.0
-    next_step: str = ""
-    runbook: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    related: tuple[ObjectRef, ...] = ()
 
 
 def detect(world: World, known: Known) -> list[Draft]:
@@ -249,4 +237,13 @@ DETECTORS: dict[str, Callable[[World, Known], Draft | None]] = {
     "not-observed": not_observed,
     "suspended-blocks": suspended_blocks,
     "two-owners": two_owners,
+    "released-twice": released_twice,
+    "applied-twice": applied_twice,
+    "drift-fight": drift_fight,
+    "check-without-owner": check_without_owner,
+    "kind-missing": kind_missing,
+    "ready-expr-unmet": ready_expr_unmet,
+    "request-unhandled": request_unhandled,
+    "suspended-long": suspended_long,
+    "controller-down": controller_down,
 }

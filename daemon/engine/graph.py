@@ -9,7 +9,16 @@ from collections.abc import Iterator
 
 from daemon.engine.health import is_lagging
 from daemon.engine.release import managers_of, workloads_of
-from daemon.engine.surroundings import alike, dead_nodes, needing, peers_of, providers, standing_on
+from daemon.engine.surroundings import (
+    alike,
+    dead_nodes,
+    moved_by,
+    needing,
+    peers_of,
+    providers,
+    silent_controllers,
+    standing_on,
+)
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import Blamed, blamed, dependency_of, is_revision_wait
 from daemon.flux.kinds import group_for_kind
@@ -33,6 +42,8 @@ def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
         found.update(dict.fromkeys(_waited_for(world, known)))
     if known.health is Health.FAILED or known.actual is Health.BLOCKED:
         found.update(dict.fromkeys(_made_from(world, known)))
+    if is_lagging(known.state):
+        found.update(dict.fromkeys(silent_controllers(world, known.state)))
     if known.health is Health.FAILED and known.actual is not Health.BLOCKED:
         found.update(dict.fromkeys(_checked(world, known)))
         found.pop(ref, None)
@@ -89,7 +100,7 @@ def neighbours(world: World, ref: ObjectRef) -> set[ObjectRef]:
         near.add(known.state.source)
     for workload in workloads_of(world, known.state) if known is not None else ():
         near |= world.parents.get(workload, set())
-    return near | standing_on(world, ref) | peers_of(world, ref) | needing(world, ref)
+    return near | standing_on(world, ref) | peers_of(world, ref) | needing(world, ref) | moved_by(world, ref)
 
 
 def cycle_through(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 
-from daemon.engine.detect import Draft
+from daemon.engine.draft import Draft
 from daemon.engine.graph import owners_of
 from daemon.engine.pattern import advance, told
 from daemon.engine.release import workloads_of

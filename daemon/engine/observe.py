@@ -9,7 +9,13 @@ from typing import TypeVar
 
 from daemon.engine.health import latch
 from daemon.engine.release import claimed_by, managed_by, workloads_of
-from daemon.engine.surroundings import group_of_definition, peers_of, standing_on
+from daemon.engine.surroundings import (
+    controller_of,
+    group_of_definition,
+    moved_by,
+    peers_of,
+    standing_on,
+)
 from daemon.engine.world import EVENTS_KEPT, Known, World
 from daemon.flux.culprit import shared_fault
 from daemon.model.objects import ObjectState
@@ -170,6 +176,7 @@ def _edges(state: ObjectState) -> tuple[object, ...]:
         claimed_by(state),
         managed_by(state),
         state.node,
+        controller_of(state),
     )
 
 
@@ -185,7 +192,13 @@ def _spread(world: World, ref: ObjectRef) -> None:
         near.add(state.source)
     for workload in workloads_of(world, state):
         near |= world.parents.get(workload, set())
-    near |= standing_on(world, ref) | peers_of(world, ref)
+    for thing in state.contains:
+        holders = world.parents.get(thing, ())
+        if len(holders) > 1:
+            near |= set(holders)
+    release = managed_by(state)
+    near |= world.managers.get(release, set()) if release else set()
+    near |= standing_on(world, ref) | peers_of(world, ref) | moved_by(world, ref)
     world.mark(*sorted(near))
 
 
@@ -219,6 +232,8 @@ def _relink(world: World, before: ObjectState | None, after: ObjectState | None)
         for owner in state.owners:
             _link(world.owned, (owner,), state.ref, add=add)
         _link(world.hosted, (state.node,) if state.node else (), state.ref, add=add)
+        controller = controller_of(state)
+        _link(world.controllers, (controller,) if controller else (), state.ref, add=add)
         groups = {group_of_definition(ref) for ref in state.contains} - {""}
         _link(world.definers, groups, state.ref, add=add)
         claimed, managed = claimed_by(state), managed_by(state)

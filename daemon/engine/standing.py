@@ -4,7 +4,7 @@ A failing check stands on its object until the check holds again, whatever the s
 """
 
 from daemon.engine.checks import bind, probe
-from daemon.engine.detect import Draft
+from daemon.engine.draft import Draft
 from daemon.engine.world import World
 from daemon.model.findings import Severity
 from daemon.model.refs import ObjectRef

@@ -7,14 +7,25 @@ for all. A kind that is not served is brought by whoever has its definition in a
 
 from collections.abc import Iterator
 
+from daemon.engine.health import is_lagging
 from daemon.engine.release import managers_of
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import GROUP
-from daemon.model.objects import Health
+from daemon.flux.kinds import HELM, KUSTOMIZE, NOTIFICATION, SOURCE
+from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import ObjectRef
 
 LISTED_TOGETHER = 30.0
 """Seconds by which a cause may be seen after what it broke: the first lists come in any order."""
+PART_OF = "app.kubernetes.io/part-of"
+COMPONENT = "app.kubernetes.io/component"
+CONTROLLERS = {
+    KUSTOMIZE: "kustomize-controller",
+    HELM: "helm-controller",
+    SOURCE: "source-controller",
+    NOTIFICATION: "notification-controller",
+}
+"""API group to the controller that moves its objects."""
 DEFINITION = "CustomResourceDefinition"
 
 
@@ -76,6 +87,35 @@ def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:
         if shared.startswith(GROUP) and ref in world.definers.get(shared.removeprefix(GROUP), ()):
             near |= lacking
     return near
+
+
+def controller_of(state: ObjectState) -> str:
+    """Return which of Flux's controllers a Deployment runs, by the labels of Flux's own manifests; empty for none."""
+    if state.ref.kind != "Deployment" or state.labels.get(PART_OF) != "flux":
+        return ""
+    return state.labels.get(COMPONENT, "")
+
+
+def is_down(state: ObjectState) -> bool:
+    """Say whether a workload has no pod that is ready, wanted or not."""
+    return state.replicas is not None and not state.replicas.ready
+
+
+def silent_controllers(world: World, state: ObjectState) -> Iterator[ObjectRef]:
+    """Yield the Deployments of the controller of an object's kind that have no pod."""
+    for ref in sorted(world.controllers.get(CONTROLLERS.get(state.ref.group, ""), ())):
+        if is_down(world.objects[ref].state):
+            yield ref
+
+
+def moved_by(world: World, ref: ObjectRef) -> set[ObjectRef]:
+    """Return the objects that wait to be looked at by the controller that this Deployment runs."""
+    known = world.known(ref)
+    name = controller_of(known.state) if known is not None else ""
+    if not name:
+        return set()
+    groups = {group for group, controller in CONTROLLERS.items() if controller == name}
+    return {each for each, other in world.objects.items() if each.group in groups and is_lagging(other.state)}
 
 
 def group_of_definition(ref: ObjectRef) -> str:

@@ -7,7 +7,7 @@ stopped. Limit: it does not know what a finding means or which incident it goes 
 from dataclasses import replace
 from datetime import timedelta
 
-from daemon.engine.detect import Draft
+from daemon.engine.draft import Draft
 from daemon.engine.world import World
 from daemon.model.findings import Clause, Finding, FindingState
 from daemon.model.refs import Fingerprint, ObjectRef

@@ -152,6 +152,8 @@ class World:
     """(namespace, Helm release) to the workloads whose annotations claim it."""
     managers: dict[tuple[str, str], set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     """(namespace, Helm release) to the HelmReleases that manage it: more than one, when two fight."""
+    controllers: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """Name of a Flux controller to the Deployments that run it."""
     hosted: dict[ObjectRef, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     """Node to the pods on it."""
     definers: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))

@@ -38,7 +38,8 @@ CHANGE = re.compile(
 )
 WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]+)"')
 HOST = re.compile(
-    r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)[^:]*| (?P<address>[A-Za-z0-9.:\[\]-]+)): (?=connect|i/o|no such|server)"
+    r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)[^:]*| (?P<address>[A-Za-z0-9.:\[\]-]+)): "
+    r"(?=connect|i/o|no such|server)"
 )
 MISSING_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<group>[^"/]*)/?[^"/]*"')
 GROUP = "group "

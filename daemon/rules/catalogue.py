@@ -46,6 +46,15 @@ DETECTORS = frozenset(
         "stuck-deletion",
         "not-observed",
         "suspended-blocks",
+        "released-twice",
+        "applied-twice",
+        "drift-fight",
+        "check-without-owner",
+        "kind-missing",
+        "ready-expr-unmet",
+        "request-unhandled",
+        "suspended-long",
+        "controller-down",
     }
 )
 EVIDENCE = frozenset({"culprit", "events", "helm-release", "workload"})

@@ -194,7 +194,7 @@ def test_detectors_are_switched_off_or_made_louder() -> None:
 
 def test_an_unknown_detector_is_refused() -> None:
     (problem,) = wrong(document("Detector", "two-owner", "{enabled: false}"))
-    assert problem.startswith("a.yaml:3:18: metadata.name: unknown detector 'two-owner', there are dependency-cycle,")
+    assert problem.startswith("a.yaml:3:18: metadata.name: unknown detector 'two-owner', there are applied-twice,")
 
 
 HEALTHS = "'Current', 'InProgress', 'Failed', 'Blocked', 'Suspended', 'Terminating', 'NotFound' or 'Unknown'"
