@@ -17,6 +17,9 @@ from daemon.model.refs import ObjectRef
 CAUSE_LENGTH = 300
 HEAD_LENGTH = 150
 """Characters that the root and its own words keep at least, however much there is to say below it."""
+BELOW = " — "
+TROUBLE = re.compile(r" — .*\((?!Pending\b|ContainerCreating\b|PodInitializing\b)")
+"""A pod's trouble at the end of a cause; that a pod has only begun is none."""
 COMMIT = re.compile(r"^stored artifact for commit '(?P<subject>.*)'$", re.DOTALL)
 
 
@@ -33,8 +36,16 @@ def cause_of(world: World, case: Case) -> str:
     if down is not None and below not in line:
         if f": {down.kind}/{down.namespace}/{down.name} " in line:
             below = below.removeprefix(f"{down.kind} {down.place} ")  # named already
-        line = f"{line[: max(CAUSE_LENGTH - len(below) - 3, HEAD_LENGTH)]} — {below}"
+        line = f"{line[: max(CAUSE_LENGTH - len(below) - len(BELOW), HEAD_LENGTH)]}{BELOW}{below}"
     return line[:CAUSE_LENGTH]
+
+
+def is_poorer(told: str, known: str) -> bool:
+    """Say whether a line says of the same failure less than is known: no pod's trouble, only how the pods count up.
+
+    While a repair rolls out the pods come and go, and none of that is why it broke.
+    """
+    return told.split(BELOW, maxsplit=1)[0] == known.split(BELOW, maxsplit=1)[0] and TROUBLE.search(told) is None
 
 
 def change_of(world: World, root: ObjectRef) -> Change:
@@ -84,14 +95,16 @@ def _own_words(world: World, root: ObjectRef, *, quiet: bool) -> str:
 
     What only informs names the cause of nothing but a quiet incident.
     """
-    firing = world.firing(root)
-    findings = [finding for finding in firing if quiet or (finding.test in DETECTED and finding.severity)]
-    if findings:
-        return findings[0].summary
     known = world.known(root)
-    if known is None or known.failed is None:
+    failed = known.failed if known is not None else None
+    for finding in world.firing(root):
+        if quiet or (finding.test in DETECTED and finding.severity and not (failed and finding.test in STANDING)):
+            return finding.summary
+    if known is None or failed is None:
         return ""
-    return culprit_of(known.failed.message) or known.failed.reason
+    if failed.reason in TAKEN_BACK:
+        return f"{culprit_of(known.refused or failed.message)}; {TAKEN_BACK[failed.reason]}"
+    return culprit_of(failed.message) or failed.reason
 
 
 def _members_words(world: World, case: Case) -> str:
@@ -172,3 +185,7 @@ DETECTED = frozenset(
     }
 )
 """Detectors whose summary is the cause. Severity info only tells; it never names the cause of a failure."""
+STANDING = frozenset({"drift-fight"})
+"""Of these, what goes on while all is Ready: what then fails, fails by its own words."""
+TAKEN_BACK = {"RollbackSucceeded": "rolled back", "UninstallSucceeded": "uninstalled again"}
+"""Reasons of a failed HelmRelease whose message praises the remediation (helm-controller, api/v2)."""

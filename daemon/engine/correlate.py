@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from daemon.engine.cause import cause_of, change_of, workload_line
+from daemon.engine.cause import cause_of, change_of, is_poorer, workload_line
 from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, root_of
 from daemon.engine.lifecycle import Trigger, move
 from daemon.engine.observe import below, forget_pods
@@ -399,7 +399,8 @@ def _sharpen(world: World, case: Case) -> None:
     """Keep the best known cause, what changed, and what a person should do, up to date."""
     incident = case.incident
     cause = cause_of(world, case)
-    if cause and not _gist(incident.cause).startswith(_gist(cause)):  # the same is never told poorer
+    known, told = _gist(incident.cause), _gist(cause)
+    if cause and not known.startswith(told) and not is_poorer(told, known):
         tell_once(world, case, "cause", cause, _gist(cause), ref=incident.root)
         remind(case, Reason.JOINED)
         amend(case, cause=cause)

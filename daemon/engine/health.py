@@ -48,8 +48,10 @@ def latch(known: Known, state: ObjectState, now: datetime) -> Known:
     if actual is Health.FAILED:
         known.failing_since = known.failing_since or now
         known.failed = _failing_condition(state) or known.failed
+        released = state.condition("Released")
+        known.refused = released.message if released is not None and released.status == "False" else known.refused
     elif actual is Health.CURRENT:
-        known.failing_since, known.failed = None, None
+        known.failing_since, known.failed, known.refused = None, None, ""
         known.last_good = state.applied_revision or state.artifact_revision or known.last_good
     known.health = _with_memory(known, actual)
     if known.health is not before or known.moved_at is None:

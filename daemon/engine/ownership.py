@@ -47,14 +47,19 @@ def applied_twice(world: World, known: Known) -> Draft | None:
         Severity.INFO,
         f"{thing}{more} is applied by Kustomization {' and '.join(ref.place for ref in others)} too",
         MOVING_FOR,
-        next_step="Keep it in one of their paths in Git: when the other drops it, it will be pruned and created again.",
+        next_step="Keep it in one of their paths in Git: what one drops may be pruned under the other.",
         related=others,
     )
 
 
 def drift_fight(world: World, known: Known) -> Draft | None:
-    """Find two Kustomizations that change one object back and forth: both stay Ready (flux.md 0.3, 21)."""
+    """Find two Kustomizations that change one object back and forth: both stay Ready (flux.md 0.3, 21).
+
+    Not for a Namespace: only the owner's labels go to and fro, and that alone breaks nothing (applied-twice tells it).
+    """
     for thing, others in _shared(world, known):
+        if thing.kind == "Namespace":
+            continue
         rivals = tuple(ref for ref in others if _changes(world, ref, thing) >= FIGHTS)
         if rivals and _changes(world, known.state.ref, thing) >= FIGHTS:
             names = " and ".join(ref.place for ref in (known.state.ref, *rivals))

@@ -63,6 +63,8 @@ class Known:
     failing_since: datetime | None = None
     failed: Condition | None = None
     """The last condition that said it failed; what rules see while the failure is latched."""
+    refused: str = ""
+    """What Helm last said of a release that it then took back: Ready praises the remediation only."""
     last_good: str = ""
     """The revision it had when it was last Current."""
     moved_at: datetime | None = None

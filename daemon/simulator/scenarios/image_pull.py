@@ -23,14 +23,12 @@ ROOT = "apps/production"
 
 
 def _app(tag: str) -> list[Json]:
-    return [
-        parts.namespace("shop"),
-        parts.deployment("shop", "catalogue-api", f"{REPOSITORY}/catalogue:{tag}", replicas=2),
-    ]
+    return [parts.deployment("shop", "catalogue-api", f"{REPOSITORY}/catalogue:{tag}", replicas=2)]
 
 
 def _tree() -> dict[str, list[Json]]:
     rows = [
+        parts.namespace("shop"),  # once, above all that are in it: two appliers of one Namespace fight for its labels
         parts.kustomization("catalogue", f"{ROOT}/catalogue", wait=True),
         parts.kustomization("checkout", f"{ROOT}/checkout", "catalogue", wait=True),
         parts.kustomization("shop-front", f"{ROOT}/shop-front", "checkout", wait=True),
@@ -38,7 +36,7 @@ def _tree() -> dict[str, list[Json]]:
     ]
     tree = {ROOT: rows, f"{ROOT}/catalogue": _app("2.4.1")}
     for name in ("checkout", "shop-front", "status-page"):
-        tree[f"{ROOT}/{name}"] = [parts.namespace("shop"), parts.deployment("shop", name, f"{REPOSITORY}/{name}:1.9.0")]
+        tree[f"{ROOT}/{name}"] = [parts.deployment("shop", name, f"{REPOSITORY}/{name}:1.9.0")]
     return tree
 
 

@@ -3,12 +3,27 @@
 from dataclasses import replace
 from typing import Any
 
-from daemon.engine.cause import CAUSE_LENGTH, cause_of, workload_line
+import pytest
+
+from daemon.engine.cause import CAUSE_LENGTH, cause_of, is_poorer, workload_line
 from daemon.model.effects import Inspect
 from daemon.model.incidents import Change, Member, Role
-from daemon.model.objects import PodTrouble, Replicas
+from daemon.model.objects import Condition, PodTrouble, Replicas
 from daemon.model.signals import EventSeen, ReleaseSeen
-from tests.builders import RULES, Cluster, Story, failing, helm, needs, pods, ready, ref, unhealthy, waiting
+from tests.builders import (
+    RULES,
+    Cluster,
+    Story,
+    failing,
+    helm,
+    needs,
+    pods,
+    progressing,
+    ready,
+    ref,
+    unhealthy,
+    waiting,
+)
 
 CLAIM = {"meta.helm.sh/release-name": "db", "meta.helm.sh/release-namespace": "apps"}
 
@@ -145,6 +160,43 @@ def test_an_info_finding_never_names_the_cause_of_a_failure():
 def test_a_failure_without_words_is_told_by_its_reason():
     story = Story().see(Cluster().state("Kustomization", "a", failing("BuildFailed", ""))).wait(6)
     assert story.case.incident.cause == "Kustomization apps/a: BuildFailed"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "words"),
+    [
+        ("RollbackSucceeded", "Helm upgrade failed: no space", "Helm upgrade failed: no space; rolled back"),
+        ("UninstallSucceeded", "Helm install failed: no space", "Helm install failed: no space; uninstalled again"),
+        ("RollbackSucceeded", "", "Helm rollback succeeded; rolled back"),
+    ],
+)
+def test_what_was_taken_back_is_told_by_what_had_failed(reason, said, words):
+    taken_back = failing(reason, "Helm rollback succeeded")
+    released = [Condition("Released", "False", "UpgradeFailed", said, 1)] if said else []
+    release = Cluster().state("HelmRelease", "db", taken_back, *released, helm=helm("db"))
+    assert Story().see(release).wait(6).case.incident.cause == f"HelmRelease apps/db: {words}"
+
+
+def test_what_had_failed_is_remembered_while_the_next_try_runs():
+    cluster = Cluster()
+    taken_back = failing("RollbackSucceeded", "Helm rollback succeeded")
+    refused = Condition("Released", "False", "UpgradeFailed", "Helm upgrade failed: no space", 1)
+    story = Story().see(cluster.state("HelmRelease", "db", taken_back, refused, helm=helm("db"))).wait(6)
+    released = Condition("Released", "True", "UpgradeSucceeded", "", 1)
+    story.see(cluster.state("HelmRelease", "db", progressing(), released, helm=helm("db"))).wait(6)
+    assert story.case.incident.cause == "HelmRelease apps/db: Helm upgrade failed: no space; rolled back"
+
+
+def test_a_pod_that_has_only_begun_says_nothing_new():
+    known = "Kustomization apps/a: no — Deployment apps/web 0/2 ready (ImagePullBackOff)"
+    for poorer in ("Deployment apps/web 1/2 ready", "Deployment apps/web 0/2 ready (ContainerCreating)"):
+        assert is_poorer(f"Kustomization apps/a: no — {poorer}", known)
+
+
+def test_another_trouble_below_and_another_failure_are_news():
+    known = "Kustomization apps/a: no — Deployment apps/web 0/2 ready (ImagePullBackOff)"
+    assert not is_poorer("Kustomization apps/a: no — Deployment apps/web 0/2 ready (CrashLoopBackOff)", known)
+    assert not is_poorer("Kustomization apps/a: yes", known)
 
 
 def test_the_pods_of_a_workload_that_is_down_are_asked_for_now_and_then():

@@ -197,6 +197,25 @@ def test_two_that_overwrite_each_other_are_a_fight():
     )
 
 
+def test_the_labels_of_a_namespace_are_worth_no_fight():
+    cluster, story = Cluster(), Story()
+    shop = ObjectRef("default", "", "Namespace", "", "shop")
+    story.see(applying(cluster, "a", shop), applying(cluster, "b", shop))
+    for where in (A, B):
+        story.give(EventSeen(story.at, where, "Progressing", "Namespace/shop configured", count=9, uid=f"{where}"))
+    assert found(story.wait(180), "drift-fight") is None
+    assert summary(story, "applied-twice") == "Namespace/shop is applied by Kustomization apps/b too"
+
+
+def test_a_fight_does_not_hide_why_one_of_the_two_fails():
+    cluster, story = Cluster(), Story()
+    story.see(applying(cluster, "a", THING), applying(cluster, "b", THING))
+    story.give(configured(story, B, 2), configured(story, A, 2))
+    story.see(cluster.state("Kustomization", "a", failing(), contains=(THING,))).wait(10)
+    assert found(story, "drift-fight") is not None
+    assert story.case.incident.cause == "Kustomization apps/a: kustomize build failed: no such file"
+
+
 def test_one_that_hands_an_object_over_does_not_fight():
     cluster, story = Cluster(), Story()
     story.see(applying(cluster, "a", THING), applying(cluster, "b", THING))
