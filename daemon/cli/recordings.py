@@ -10,7 +10,8 @@ from typing import IO
 
 import click
 
-from daemon.cli.output import emit, output_option, place, say, table
+from daemon.cli.output import FINDINGS, emit, output_option, place, say, table
+from daemon.model.documents import Document
 from daemon.model.errors import ConfigError, Problem
 
 MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"])
@@ -21,15 +22,32 @@ MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"])
 @click.option("--rules", "places", multiple=True, type=click.Path(path_type=Path), help="Rule folder or file.")
 @click.option("--until", type=MOMENT, help="RFC 3339 in UTC; default: ten minutes after the last line.")
 @click.option("--cluster", default="default", show_default=True, help="Name of the cluster in refs.")
+@click.option("--against", multiple=True, type=click.Path(path_type=Path), help="Other rules: print what differs.")
 @output_option("table", "json", "yaml")
-def replay(*, recording: Path, places: tuple[Path, ...], until: datetime | None, cluster: str, output: str) -> None:
-    """Run a recording through the engine and print what would have been opened, said and done."""
+def replay(
+    *,
+    recording: Path,
+    places: tuple[Path, ...],
+    until: datetime | None,
+    cluster: str,
+    against: tuple[Path, ...],
+    output: str,
+) -> None:
+    """Run a recording through the engine and print what would have been opened, said and done.
+
+    With --against, run it through those rules too and print the difference; exit 1 when there is one.
+    """
     from daemon.cli.rules import load_rules
     from daemon.replay.replay import replay as replayed
 
-    ruleset = load_rules(places)
-    with opened(recording) as lines:
-        report = replayed(lines, ruleset, cluster=cluster, name=str(recording), until=utc(until))
+    def played(chosen: tuple[Path, ...]) -> Document:
+        with opened(recording) as lines:
+            return replayed(lines, load_rules(chosen), cluster=cluster, name=str(recording), until=utc(until))
+
+    report = played(places)
+    if against:
+        _compare(report, played(against), output)
+        return
     problems = report.get("problems")
     for problem in problems if isinstance(problems, list) else ():
         say(f"warning: {problem}")
@@ -55,6 +73,29 @@ def record(file: Path, seconds: float, kubeconfig: str, cluster: str) -> None:
     say(f"recording into {file}; Ctrl-C ends")
     count = asyncio.run(record_cluster(file, seconds, kubeconfig, cluster))
     say(f"{count} lines written to {file}")
+
+
+def _compare(before: Document, after: Document, output: str) -> None:
+    from daemon.replay.difference import difference
+
+    found = difference(before, after)
+    gone, new, changed = (found[key] for key in ("gone", "new", "changed"))
+    assert isinstance(gone, list)  # noqa: S101 - the shape of a ReplayDiff
+    assert isinstance(new, list)  # noqa: S101
+    assert isinstance(changed, list)  # noqa: S101
+    if output != "table":
+        emit(found, output)
+    else:
+        rows = [["-", place(each["root"]), str(each["cause"])] for each in gone]
+        rows += [["+", place(each["root"]), str(each["cause"])] for each in new]
+        for each in changed:
+            for field, (old, now) in each["changes"].items():
+                rows.append(["~", place(each["root"]), f"{field}: {old} → {now}"])
+        if rows:
+            table(("", "ROOT", "WHAT"), rows)
+        say(f"{len(gone)} incident(s) gone, {len(new)} new, {len(changed)} told differently")
+    if gone or new or changed:
+        raise SystemExit(FINDINGS)
 
 
 @contextmanager

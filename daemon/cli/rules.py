@@ -37,8 +37,9 @@ def check(places: tuple[Path, ...], lint_fatal: bool) -> None:
 @rules.command("test")
 @PLACES
 @click.option("--run", "only", default="", help="Only the rule of this name.")
+@click.option("--junit", "report", type=click.Path(path_type=Path), help="Write the results as JUnit XML, for a CI.")
 @output_option("table", "json", "yaml")
-def test_examples(places: tuple[Path, ...], only: str, output: str) -> None:
+def test_examples(places: tuple[Path, ...], only: str, report: Path | None, output: str) -> None:
     """Run the examples that rules carry through the real engine, on virtual time."""
     from daemon.model.documents import API_VERSION
     from daemon.replay.examples import run_examples
@@ -47,6 +48,13 @@ def test_examples(places: tuple[Path, ...], only: str, output: str) -> None:
     if only and ruleset.rule(only) is None:
         raise click.UsageError(f"no rule is called {only!r}")
     results = run_examples(ruleset, only)
+    if report is not None:
+        from daemon.replay.junit import junit
+
+        try:
+            report.write_text(junit(results), encoding="utf-8")
+        except OSError as error:
+            raise click.UsageError(f"{report} cannot be written: {error.strerror}") from error
     failed = [result for result in results if not result.passed]
     if output == "table":
         for result in failed:

@@ -1,0 +1,46 @@
+"""Rule files from the command line: compared on a recording, and tested for a CI."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+RECORDING = Path(__file__).parents[2] / "recordings" / "image-pull.jsonl.gz"
+SHIPPED = Path(__file__).parents[3] / "rules"
+QUIETER = """
+apiVersion: fluxmedic.dev/v1
+kind: Rule
+metadata: {name: health-check-failed}
+spec: {overlay: true, severity: warning}
+"""
+OFF = QUIETER.replace("severity: warning", "enabled: false")
+
+
+@pytest.mark.parametrize(("rules", "mark"), [(QUIETER, "~"), (OFF, "-")])
+def test_a_recording_is_compared_under_two_sets_of_rules(fluxmedic, tmp_path, rules, mark):
+    (tmp_path / "mine.yaml").write_text(rules)
+    asked = ("replay", str(RECORDING), "--against", str(SHIPPED), "--against", str(tmp_path))
+    found = fluxmedic(*asked)
+    assert found.returncode == 1
+    assert mark in found.stdout
+    document = json.loads(fluxmedic(*asked, "-o", "json").stdout)
+    assert document["kind"] == "ReplayDiff"
+    assert document["changed"] or document["gone"]
+
+
+def test_a_recording_compared_with_the_same_rules_is_the_same(fluxmedic):
+    found = fluxmedic("replay", str(RECORDING), "--against", str(SHIPPED))
+    assert (found.returncode, found.stdout) == (0, "")
+    assert found.stderr == "0 incident(s) gone, 0 new, 0 told differently\n"
+
+
+def test_results_are_written_for_a_ci(fluxmedic, tmp_path):
+    found = fluxmedic("rules", "test", "--run", "build-failed", "--junit", str(tmp_path / "it.xml"))
+    assert found.returncode == 0
+    suite = ET.fromstring((tmp_path / "it.xml").read_text())  # noqa: S314 - our own words
+    assert suite.get("failures") == "0"
+    assert {case.get("classname") for case in suite} == {"build-failed"}
+    refused = fluxmedic("rules", "test", "--junit", str(tmp_path / "no" / "it.xml"))
+    assert refused.returncode == 2
+    assert "cannot be written" in refused.stderr

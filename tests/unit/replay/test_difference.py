@@ -1,0 +1,63 @@
+"""What other rules would have made of the same recording, and test results for a CI."""
+
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from daemon.replay.difference import difference as compared
+from daemon.replay.examples import ExampleResult
+from daemon.replay.junit import junit
+
+
+def difference(before: dict[str, object], after: dict[str, object]) -> dict[str, Any]:
+    return dict(compared(before, after))
+
+
+def incident(name: str, **more: object) -> dict[str, object]:
+    root = {"kind": "Kustomization", "namespace": "apps", "name": name}
+    return {"root": root, "cause": "x", "members": [root], **more}
+
+
+def report(*incidents: dict[str, object]) -> dict[str, object]:
+    return {"incidents": list(incidents), "notifications": [{"at": 1}], "actions": []}
+
+
+def test_the_same_report_has_no_difference():
+    found = difference(report(incident("a")), report(incident("a")))
+    assert (found["gone"], found["new"], found["changed"]) == ([], [], [])
+    assert found["notifications"] == [1, 1]
+
+
+def test_incidents_that_come_and_go_are_told_by_their_root():
+    found = difference(report(incident("a"), incident("b")), report(incident("b"), incident("c")))
+    assert [each["root"]["name"] for each in found["gone"]] == ["a"]
+    assert [each["root"]["name"] for each in found["new"]] == ["c"]
+
+
+def test_a_second_incident_of_one_root_is_one_more():
+    found = difference(report(incident("a")), report(incident("a"), incident("a", cause="y")))
+    assert [each["cause"] for each in found["new"]] == ["y"]
+
+
+def test_what_is_told_differently_names_the_fields():
+    more = {"kind": "Kustomization", "namespace": "apps", "name": "b"}
+    other = incident("a", severity="info", members=[more])
+    (changed,) = difference(report(incident("a", severity="critical")), report(other))["changed"]
+    assert changed["changes"] == {
+        "severity": ["critical", "info"],
+        "members": [["Kustomization/apps/a"], ["Kustomization/apps/b"]],
+    }
+
+
+def test_a_report_without_a_shape_differs_in_nothing():
+    found = difference({"incidents": "none"}, {"incidents": [3, {"root": None}]})
+    assert found["gone"] == []
+    assert len(found["new"]) == 1
+
+
+def test_a_failed_example_says_where_and_why():
+    results = [ExampleResult("r<1>", 'a "b"', False, "expected firing, was <none>", "x.yaml", 7)]
+    suite = ET.fromstring(junit(results))  # noqa: S314 - our own words
+    assert suite.get("failures") == "1"
+    (case,) = suite
+    assert (case.get("classname"), case.get("name")) == ("r<1>", 'a "b"')
+    assert case[0].text == "x.yaml:7: expected firing, was <none>"
