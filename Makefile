@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(BIN)/python -m pip install --quiet --require-hashes
 
-.PHONY: demo test lint types contracts unit coverage cluster-test bench lock clean
+.PHONY: demo test lint types contracts unit coverage stories cluster-test bench lock clean
 
 # A stamp file remembers the locks it was made from, so a second run installs nothing.
 $(VENV)/.run: deploy/requirements.txt deploy/requirements-build.txt pyproject.toml
@@ -21,7 +21,7 @@ $(VENV)/.test: $(VENV)/.run deploy/requirements-test.txt
 demo: $(VENV)/.run
 	@$(BIN)/fluxmedic demo --mode auto --speed 4 $(DEMO)
 
-test: lint types contracts coverage
+test: lint types contracts coverage stories
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -38,6 +38,11 @@ unit: $(VENV)/.test
 
 coverage: unit
 	$(BIN)/python -m tests.coverage_gate
+
+# Random clusters with known causes: `make stories STORIES=100000` plays as many as there is time for.
+STORIES ?= 1000
+stories: $(VENV)/.test
+	$(BIN)/python -m tests.random_clusters --count $(STORIES)
 
 # Needs Go 1.21 or newer: it builds a control plane with Flux from the module proxy, once, and keeps it outside.
 cluster-test: $(VENV)/.test

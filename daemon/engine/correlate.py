@@ -9,8 +9,9 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from daemon.engine.belong import failed_before, incident_for, is_apart
 from daemon.engine.cause import cause_of, change_of, is_poorer, workload_line
-from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, root_of
+from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, is_coming, moving_until, root_of
 from daemon.engine.lifecycle import Trigger, move
 from daemon.engine.observe import below, forget_pods
 from daemon.engine.release import workloads_of
@@ -24,7 +25,6 @@ from daemon.model.notices import Reason
 from daemon.model.objects import Health
 from daemon.model.refs import IncidentId, ObjectRef, derived_id
 
-UNOBSERVED = "not-observed"
 TWO_OWNERS = "two-owners"
 COUNTS = re.compile(r"\d+/\d+")
 MOST_DOUBLED = 4
@@ -35,7 +35,10 @@ INSPECT_EVERY = 30.0
 
 def assign(world: World, finding: Finding) -> None:
     """Give a finding that began to fire to its incident: the one its object is in, its root's, or a new one."""
-    case = world.case_of(finding.ref) or _case_for(world, finding)
+    case = world.case_of(finding.ref) or incident_for(world, finding)
+    if case is not None and is_apart(world, case, finding):
+        _part(world, case, root_of(world, finding.ref))
+        case = None
     if case is None:
         case = _reopen(world, finding) or _open(world, finding)
     _attach(world, case, finding)
@@ -73,7 +76,7 @@ def settle_state(world: World, case: Case) -> None:
         world.after(_stays_well(world, case), case.incident.id)
     if state in (State.OPEN, State.ACKNOWLEDGED):
         move(world, case, Trigger.WELL)
-    if case.incident.state is State.RECOVERING and _held(world, case):
+    if case.incident.state is State.RECOVERING and _held(world, case) and not _at_work(world, case):
         end(world, case, Trigger.HELD)
 
 
@@ -103,40 +106,9 @@ def trouble_of(world: World, case: Case) -> str:
     if loud:
         return f"{loud[0].ref}: {loud[0].summary or loud[0].test}"
     for member in case.incident.members:
-        if member.role is not Role.RELATED and _is_unwell(world, member.ref):
+        if member.role is not Role.RELATED and _keeps_open(world, member):
             return f"{member.ref} is {world.health(member.ref).value}"
     return _workload_trouble(world, case)
-
-
-def _case_for(world: World, finding: Finding) -> Case | None:
-    """Return the open incident of the finding's root, of the workload that it blames, or of a silent controller."""
-    root = root_of(world, finding.ref)
-    case = world.case_of(root) or _same_workload(world, root)
-    if case is None and finding.test == UNOBSERVED:
-        return _same_controller(world, finding)
-    return case
-
-
-def _same_workload(world: World, root: ObjectRef) -> Case | None:
-    """Return the open incident that holds a workload which a failed check blames: its root may be gone by now."""
-    known = world.known(root)
-    for ref in blamed_refs(world, known) if known is not None else ():
-        other = world.known(ref)
-        if other is None or other.state.replicas is None or other.state.replicas.complete:
-            continue
-        for case in world.open_cases():
-            if ref in case.workloads:
-                return case
-    return None
-
-
-def _same_controller(world: World, finding: Finding) -> Case | None:
-    for case in world.open_cases():
-        root = case.incident.root
-        silent = any(found.test == UNOBSERVED for found in case.findings) or world.health(root) is Health.IN_PROGRESS
-        if silent and (root.group, root.kind) == (finding.ref.group, finding.ref.kind):
-            return case
-    return None
 
 
 def _open(world: World, finding: Finding) -> Case:
@@ -218,12 +190,19 @@ def _join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, ro
         amend(case, members=(*case.incident.members, member))
         tell(world, case, "joined", f"{ref.kind} {ref.place}: {member.reason}", actor="flux", ref=ref)
         remind(case, Reason.JOINED)
-    elif known.recovered_at is not None and _is_unwell(world, ref):
+    elif known.recovered_at is not None and _keeps_open(world, known):
         members[ref] = replace(known, recovered_at=None, reason=_reason(world, ref), parent=parent or known.parent)
         amend(case, members=tuple(members.values()))
     elif parent is not None and known.parent is None and known.role is not Role.ROOT:
         members[ref] = replace(known, parent=parent)
         amend(case, members=tuple(members.values()))
+
+
+def _part(world: World, case: Case, ref: ObjectRef) -> None:
+    """Let a member go that has a fault of its own: it will be the root of another incident."""
+    world.membership.pop(ref, None)
+    amend(case, members=tuple(member for member in case.incident.members if member.ref != ref))
+    tell(world, case, "left", f"{ref.kind} {ref.place} has a fault of its own: it goes on in another incident", ref=ref)
 
 
 def _relate(world: World, case: Case, other: Case) -> None:
@@ -246,7 +225,7 @@ def _mark_recoveries(world: World, case: Case) -> None:
     changed = []
     explains = any(case.incident.root in causes_of(world, member.ref) for member in case.incident.dependents)
     for member in case.incident.members:
-        unwell = _is_unwell(world, member.ref) or (member.role is Role.ROOT and explains)
+        unwell = _keeps_open(world, member) or (member.role is Role.ROOT and explains)
         if member.role is not Role.RELATED and member.recovered_at is None and not unwell:
             gone = world.known(member.ref) is None
             word = "is gone" if gone else "is well again"
@@ -265,7 +244,9 @@ def _take_over(world: World, case: Case) -> bool:
     """Move the incident to a cause that appeared above its root; say whether it went into another incident."""
     root = case.incident.root
     above = root_of(world, root)
-    if above == root or world.health(root) is Health.CURRENT:
+    if above == root or world.health(root) is Health.CURRENT or is_coming(world, above):
+        return False
+    if failed_before(world, root, above):
         return False
     other = world.case_of(above)
     if other is not None and other is not case:
@@ -280,7 +261,7 @@ def _merge(world: World, case: Case, other: Case) -> None:
     keep, drop = sorted((case, other), key=lambda each: (each.incident.opened_at, each.incident.id))
     root = other.incident.root
     tell(world, drop, "state", f"the same cause as incident {keep.incident.id}: goes on there")
-    move(world, drop, Trigger.RESOLVE)
+    move(world, drop, Trigger.MERGE)
     world.active[drop.incident.id] = None
     findings, members = set(drop.findings), drop.incident.members
     release_members(world, drop)
@@ -319,7 +300,10 @@ def _reroot(world: World, case: Case) -> None:
         return
     heirs = sorted({root_of(world, ref) for ref in failing} - {root})
     free = [ref for ref in heirs if world.case_of(ref) in (case, None) and _failed_after(world, ref, since)]
-    if free:
+    until = moving_until(world, world.objects[free[0]]) if free else None
+    if until is not None and until > world.now:
+        world.at(until, case.incident.id)
+    elif free:
         _change_root(world, case, free[0], f"{root.kind} {root.place} is well, this still fails")
 
 
@@ -437,6 +421,18 @@ def _is_unwell(world: World, ref: ObjectRef) -> bool:
     if known is None:
         return False
     return known.health not in (Health.CURRENT, Health.SUSPENDED)
+
+
+def _keeps_open(world: World, member: Member) -> bool:
+    """Say whether a member is not well, or no longer: one that recovered and is merely looked at again still is."""
+    return _is_unwell(world, member.ref) and not (
+        member.recovered_at is not None and world.health(member.ref) in (Health.IN_PROGRESS, Health.UNKNOWN)
+    )
+
+
+def _at_work(world: World, case: Case) -> bool:
+    """Say whether a run of a member is still under way: nothing ends before its outcome is known."""
+    return any(_is_unwell(world, member.ref) for member in case.incident.members if member.role is not Role.RELATED)
 
 
 def _held(world: World, case: Case) -> bool:

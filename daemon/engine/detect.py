@@ -12,7 +12,7 @@ from daemon.engine.health import is_lagging
 from daemon.engine.neglect import controller_down, ready_expr_unmet, request_unhandled, suspended_long
 from daemon.engine.ownership import applied_twice, check_without_owner, drift_fight, kind_missing, released_twice
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import is_revision_wait
+from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import kind_of, resource_of
 from daemon.model.findings import Severity
 from daemon.model.objects import Health, ObjectState
@@ -52,7 +52,7 @@ def dependency_cycle(world: World, known: Known) -> Draft | None:
     return Draft(
         "dependency-cycle",
         Severity.CRITICAL,
-        f"dependency cycle: {path}; none of them can ever become Ready",
+        f"dependency cycle: {path}; each waits for the next: once one is not Ready, none can be",
         0.0,
         next_step="Remove one dependsOn entry of the ring in Git.",
         related=ring[1:],
@@ -153,14 +153,14 @@ def suspended_blocks(world: World, known: Known) -> Draft | None:
     state = known.state
     if not state.suspended:
         return None
-    waiting = sorted(ref for ref in world.dependents.get(state.ref, ()) if _waits_for_revision(world, ref))
+    waiting = sorted(ref for ref in world.dependents.get(state.ref, ()) if _waits_for(world, ref, state.ref))
     if not waiting:
         return None
     names = ", ".join(ref.place for ref in waiting[:5])
     return Draft(
         "suspended-blocks",
         Severity.WARNING,
-        f"is suspended and blocks {names}: they wait for a revision it will not apply",
+        f"is suspended and blocks {names}: they wait for what it will not apply",
         SUSPENDED_BLOCKS_FOR,
         next_step=f"Resume it: flux resume {state.ref.kind.lower()} {state.ref.name} -n {state.ref.namespace}",
         related=tuple(waiting),
@@ -206,11 +206,13 @@ def _exists(world: World, ref: ObjectRef) -> bool:
     return kind is None or resource_of(kind) not in world.synced
 
 
-def _waits_for_revision(world: World, ref: ObjectRef) -> bool:
+def _waits_for(world: World, ref: ObjectRef, dependency: ObjectRef) -> bool:
+    """Say whether an object's own words name this dependency as what it waits for."""
     known = world.known(ref)
     if known is None or known.health not in BROKEN or known.state.ready is None:
         return False
-    return is_revision_wait(known.state.ready.message)
+    named = dependency_of(known.state.ready.message)
+    return named is not None and named[0] == dependency.place
 
 
 def _depends(world: World, start: ObjectRef, wanted: ObjectRef) -> bool:

@@ -6,6 +6,7 @@ so the walk carries what it has seen and breaks a ring at the least ref.
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from daemon.engine.health import is_lagging
 from daemon.engine.release import managers_of, workloads_of
@@ -20,11 +21,19 @@ from daemon.engine.surroundings import (
     standing_on,
 )
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import Blamed, blamed, dependency_of, is_revision_wait
+from daemon.flux.culprit import Blamed, blamed, dependency_of
 from daemon.flux.kinds import group_for_kind
 from daemon.model.objects import Condition, Health
 from daemon.model.refs import ObjectRef
 
+SELF_MADE = frozenset({"dependency-cycle", "dependency-missing", "waits-on-itself"})
+"""Detectors whose object is its own root, whatever it also waits for: nobody else can undo what its spec asks for."""
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that a HelmRelease's action has by default, and most Kustomizations by their interval (flux.md 7)."""
+LEVEL = 60.0
+"""Seconds that one level of a push may take: a poll of 30 s, and a run (flux.md 7.1)."""
+RUN = 15.0
+"""Seconds that a run takes beside its health check: to fetch, to build, to apply (recordings: 0.3 to 6 s)."""
 BROKEN = frozenset({Health.FAILED, Health.BLOCKED})
 FETCH_FAILURES = frozenset({"ChartPullError"})
 """Reasons by which a chart says that its repository did not deliver (flux.md 0.3, 10)."""
@@ -35,7 +44,7 @@ SPEC_FAILURES = frozenset({"InvalidChartReference", "ValuesFilesError", "Metadat
 def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     """Return the objects that explain why this one is broken, nearest first; empty for a root."""
     known = world.known(ref)
-    if known is None:
+    if known is None or any(finding.test in SELF_MADE for finding in world.firing(ref)):
         return ()
     found: dict[ObjectRef, None] = {}
     if known.actual is Health.BLOCKED:
@@ -55,7 +64,7 @@ def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
 
 
 def root_of(world: World, ref: ObjectRef) -> ObjectRef:
-    """Return the root behind an object: of several, the one that failed first, then the least by name."""
+    """Return the root behind an object: of several, one that fails, the one that failed first, the least by name."""
     roots = roots_of(world, ref)
     return min(roots, key=lambda root: _seniority(world, root))
 
@@ -123,8 +132,38 @@ def cycle_through(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
 
 def blamed_refs(world: World, known: Known) -> tuple[ObjectRef, ...]:
     """Return the objects that the failing health check names, as refs of this cluster."""
-    condition = known.failed if known.health is Health.FAILED else known.state.ready
+    return named_by(world, known.failed if known.health is Health.FAILED else known.state.ready)
+
+
+def named_by(world: World, condition: Condition | None) -> tuple[ObjectRef, ...]:
+    """Return the objects that a condition's message lists as not ready, as refs of this cluster."""
     return tuple(_as_ref(world, item) for item in _blames(condition))
+
+
+def is_coming(world: World, ref: ObjectRef) -> bool:
+    """Say whether an object is on its way, or there: nothing that failed, was left alone, or is known to be wrong."""
+    known = world.known(ref)
+    if known is None or known.health not in (Health.IN_PROGRESS, Health.BLOCKED, Health.CURRENT):
+        return False
+    return not is_lagging(known.state) and not world.firing(ref)
+
+
+def moving_until(world: World, known: Known) -> datetime | None:
+    """Return until when all that a failed check names may still get ready by itself; None when something cannot.
+
+    A parent's time-out says nothing of a child whose own has not passed, nor of one that polls its dependency again
+    (every 30 s, flux.md 7.1): a push that rolls through many levels outlasts it, and succeeds at the next try.
+    """
+    if known.health is not Health.FAILED or known.actual is Health.BLOCKED:
+        return None
+    ends: list[datetime | None] = []
+    for ref in blamed_refs(world, known):
+        other = world.known(ref)
+        if other is None or other.state.source is None:
+            return None
+        roots = () if other.health is Health.CURRENT else roots_of(world, ref)
+        ends += [_own_deadline(world, root) for root in roots] if roots else [_next_try(known, other)]
+    return max((end for end in ends if end is not None), default=None) if None not in ends else None
 
 
 def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
@@ -133,10 +172,11 @@ def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
 
 
 def _waited_for(world: World, known: Known) -> Iterator[ObjectRef]:
-    """Dependencies that are not well; also one that is suspended, or fails to come along to the new revision."""
+    """Dependencies that are not well; also one that is waited for and suspended: it will not come along."""
     ready = known.state.ready
-    revision_wait = ready is not None and is_revision_wait(ready.message)
     named = dependency_of(ready.message) if ready is not None else None
+    if ready is None or (named is None and ready.reason != "DependencyNotReady"):
+        return  # it waits for its source, which is asked for when no dependency is in the way
     met = True
     for dependency in known.state.depends_on:
         other = world.known(dependency.ref)
@@ -144,7 +184,7 @@ def _waited_for(world: World, known: Known) -> Iterator[ObjectRef]:
         if other is None or (met and dependency.ready_expr):
             continue  # Flux asks in order and names the first that is not met: an expression before it is true
         explains = other.health in BROKEN or other.actual is Health.TERMINATING or is_lagging(other.state)
-        if explains or (revision_wait and other.state.suspended):
+        if explains or (other.state.suspended and named is not None and named[0] == dependency.ref.place):
             yield dependency.ref
 
 
@@ -200,6 +240,34 @@ def _checked(world: World, known: Known) -> Iterator[ObjectRef]:
         yield from _release_behind(world, ref)
 
 
+def _own_deadline(world: World, ref: ObjectRef) -> datetime | None:
+    """Return when an object that is on its way has had its time; None for one that is not on its way."""
+    known = world.known(ref)
+    if known is None or is_lagging(known.state):
+        return None
+    began = known.moved_at or world.now
+    if known.health is Health.IN_PROGRESS:
+        return began + timedelta(seconds=(known.state.timeout or DEFAULT_TIMEOUT) + RUN)
+    if known.health is Health.FAILED:
+        named = [world.known(each) for each in blamed_refs(world, known)]
+        tries = [_next_try(known, other) for other in named]
+        return max((each for each in tries if each is not None), default=None) if None not in tries else None
+    if known.health is not Health.BLOCKED:
+        return None
+    ends = [began, known.heard_at or began]
+    for other in filter(None, (world.known(dependency.ref) for dependency in known.state.depends_on)):
+        at_work = other.health is Health.IN_PROGRESS
+        ends.append((_own_deadline(world, other.state.ref) if at_work else other.moved_at) or began)
+    return max(ends) + timedelta(seconds=LEVEL)
+
+
+def _next_try(known: Known, named: Known | None) -> datetime | None:
+    """Return until when a check may pass at its next try, now that what it named is well; None where it is not."""
+    if named is None or named.health is not Health.CURRENT or named.state.source is None or named.moved_at is None:
+        return None
+    return named.moved_at + timedelta(seconds=(known.state.retry_interval or 0.0) + LEVEL)
+
+
 def _release_behind(world: World, workload: ObjectRef) -> Iterator[ObjectRef]:
     """The broken HelmReleases of the workload's Helm release, whether or not the checking object applied them."""
     yield from (ref for ref in managers_of(world, workload) if world.health(ref) in BROKEN)
@@ -213,10 +281,11 @@ def _as_ref(world: World, item: Blamed) -> ObjectRef:
     return ObjectRef(world.limits.cluster, group_for_kind(item.kind), item.kind, item.namespace, item.name)
 
 
-def _seniority(world: World, ref: ObjectRef) -> tuple[float, ObjectRef]:
+def _seniority(world: World, ref: ObjectRef) -> tuple[bool, float, ObjectRef]:
+    """Order roots: what fails comes before what is only on its way, then the oldest failure, then the least name."""
     known = world.known(ref)
-    since = known.since if known else None
-    return (since.timestamp() if since else 0.0, ref)
+    since = known.since if known is not None else None
+    return (is_coming(world, ref), since.timestamp() if since else 0.0, ref)
 
 
 def _from_least(ring: tuple[ObjectRef, ...]) -> tuple[ObjectRef, ...]:

@@ -23,6 +23,7 @@ class Trigger(StrEnum):
     HELD = "stayed well long enough"
     FAILS_AGAIN = "the cause is back"
     RESOLVE = "resolved by a person"
+    MERGE = "taken in by another incident"
 
 
 TABLE: dict[tuple[State, Trigger], State] = {
@@ -30,16 +31,20 @@ TABLE: dict[tuple[State, Trigger], State] = {
     (State.OPEN, Trigger.REMEDIATE): State.REMEDIATING,
     (State.OPEN, Trigger.WELL): State.RECOVERING,
     (State.OPEN, Trigger.RESOLVE): State.RESOLVED,
+    (State.OPEN, Trigger.MERGE): State.RESOLVED,
     (State.ACKNOWLEDGED, Trigger.LAPSE): State.OPEN,
     (State.ACKNOWLEDGED, Trigger.REMEDIATE): State.REMEDIATING,
     (State.ACKNOWLEDGED, Trigger.WELL): State.RECOVERING,
     (State.ACKNOWLEDGED, Trigger.RESOLVE): State.RESOLVED,
+    (State.ACKNOWLEDGED, Trigger.MERGE): State.RESOLVED,
     (State.REMEDIATING, Trigger.VERIFIED): State.RECOVERING,
     (State.REMEDIATING, Trigger.GIVE_UP): State.OPEN,
     (State.REMEDIATING, Trigger.RESOLVE): State.RESOLVED,
+    (State.REMEDIATING, Trigger.MERGE): State.RESOLVED,
     (State.RECOVERING, Trigger.HELD): State.RESOLVED,
     (State.RECOVERING, Trigger.UNWELL): State.OPEN,
     (State.RECOVERING, Trigger.RESOLVE): State.RESOLVED,
+    (State.RECOVERING, Trigger.MERGE): State.RESOLVED,
     (State.RESOLVED, Trigger.FAILS_AGAIN): State.OPEN,
 }
 

@@ -5,11 +5,11 @@ An expression that fails to evaluate never fires and is never silently false: it
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from daemon.engine.draft import Draft
-from daemon.engine.graph import owners_of
+from daemon.engine.graph import moving_until, owners_of
 from daemon.engine.pattern import advance, told
 from daemon.engine.release import workloads_of
 from daemon.engine.temporal import waited
@@ -126,7 +126,7 @@ def _draft(world: World, known: Known, rule: Rule, values: dict[str, object]) ->
         rule.name,
         rule.severity,
         rule.summary.render(values),
-        max(rule.hold, _graced(world, known, rule)),
+        max(rule.hold, _graced(world, known, rule), _patience(world, known, rule)),
         rule.keep,
         rule.next_step.render(values) if rule.next_step else "",
         rule.runbook,
@@ -142,9 +142,18 @@ def _graced(world: World, known: Known, rule: Rule) -> float:
     sources = {each.state.source for each in (known, *owners) if each is not None}
     revised = [found.revised_at for source in sources if source and (found := world.known(source)) is not None]
     latest = max((at for at in revised if at is not None), default=None)
+    return (latest - _begun(world, known, rule)).total_seconds() + rule.grace if latest is not None else 0.0
+
+
+def _patience(world: World, known: Known, rule: Rule) -> float:
+    """Return the seconds that a rule waits for what a failed check names and what is still on its way."""
+    until = moving_until(world, known)
+    return (until - _begun(world, known, rule)).total_seconds() if until is not None else 0.0
+
+
+def _begun(world: World, known: Known, rule: Rule) -> datetime:
     finding = world.findings.get(Fingerprint(rule.name, known.state.ref))
-    begun = finding.since if finding is not None else world.now
-    return (latest - begun).total_seconds() + rule.grace if latest is not None else 0.0
+    return finding.since if finding is not None else world.now
 
 
 def _condition(condition: Condition | None) -> dict[str, str]:

@@ -111,9 +111,7 @@ def _settle(world: World) -> tuple[Effect, ...]:
 def _wake(world: World, what: object) -> None:
     match what:
         case Fingerprint():
-            finding = temporal.wake(world, what) if world.awake else None
-            if finding is not None:
-                correlate.assign(world, finding)
+            temporal.wake(world, what)
         case ObjectRef():
             world.mark(what)
         case str() if what == RETENTION:

@@ -26,20 +26,16 @@ def update(world: World, ref: ObjectRef, drafts: list[Draft]) -> list[Finding]:
     return fired
 
 
-def wake(world: World, fingerprint: Fingerprint) -> Finding | None:
-    """Look at a finding whose time has come; return it when it begins to fire now."""
+def wake(world: World, fingerprint: Fingerprint) -> None:
+    """Look at a finding whose time has come: ask again about one that waited, drop one that was kept long enough."""
     finding = world.findings.get(fingerprint)
     if finding is None:
-        return None
-    hold, keep = world.holds[fingerprint]
+        return
+    _, keep = world.holds[fingerprint]
     if finding.state is FindingState.PENDING:
-        due = finding.since + timedelta(seconds=hold)
-        if world.now >= due:
-            return _fire(world, finding)
-        world.at(due, fingerprint)  # its hold has grown meanwhile: a grace that began anew
+        world.mark(fingerprint.ref)  # what it waits for may have moved on meanwhile: asked anew, and then it fires
     if finding.state is FindingState.RESOLVED and world.now >= finding.since + timedelta(seconds=keep):
         drop(world, fingerprint)
-    return None
 
 
 def waited(world: World, fingerprint: Fingerprint) -> tuple[Clause, ...]:
@@ -67,6 +63,7 @@ def _hold(world: World, ref: ObjectRef, draft: Draft) -> Finding | None:
     """Keep or begin a finding; return it when it begins to fire."""
     fingerprint = Fingerprint(draft.test, ref)
     known = world.findings.get(fingerprint)
+    hold_before = world.holds.get(fingerprint, (draft.hold, 0.0))[0]
     world.holds[fingerprint] = (draft.hold, draft.keep)
     if known is None:
         known = Finding(draft.test, ref, draft.severity, world.now, FindingState.PENDING)
@@ -85,12 +82,12 @@ def _hold(world: World, ref: ObjectRef, draft: Draft) -> Finding | None:
         incident = world.membership.get(ref)
         if incident is not None:
             world.touch(incident)
-    new = fingerprint not in world.findings
+    moved = fingerprint not in world.findings or hold_before != draft.hold
     world.findings[fingerprint] = told
     world.tests[ref].add(draft.test)
     if told.state is FindingState.PENDING and world.now >= told.since + timedelta(seconds=draft.hold):
         return _fire(world, told)
-    if new:
+    if moved and told.state is FindingState.PENDING:
         world.at(told.since + timedelta(seconds=draft.hold), fingerprint)
     return None
 

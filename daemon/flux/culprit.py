@@ -43,7 +43,6 @@ HOST = re.compile(
 )
 MISSING_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<group>[^"/]*)/?[^"/]*"')
 GROUP = "group "
-REVISION_WAIT = "revision is not up to date"
 EMPTY_WORDS = (
     "context deadline exceeded",
     "would exceed context deadline",
@@ -123,11 +122,6 @@ def shared_fault(message: str) -> str:
         return f"webhook {webhook['name']}"
     host = HOST.search(message)
     return f"host {host['name'] or host['address']}" if host is not None else ""
-
-
-def is_revision_wait(message: str) -> bool:
-    """Say whether an object waits for a dependency to come along to the newest revision: normal after every push."""
-    return REVISION_WAIT in message
 
 
 def changed_lines(message: str) -> tuple[tuple[str, str, str, str], ...]:

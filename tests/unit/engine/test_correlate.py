@@ -114,7 +114,11 @@ def test_a_cause_that_is_back_after_a_long_time_is_a_new_incident():
 def test_a_cause_that_appears_above_an_open_incident_takes_it_over():
     cluster = Cluster()
     above = needs(ref("Kustomization", "z"))
-    story = Story().see(cluster.state("Kustomization", "a", failing(), depends_on=above)).wait(15)
+    story = (
+        Story()
+        .see(cluster.state("Kustomization", "a", failing("ReconciliationFailed", "timed out"), depends_on=above))
+        .wait(15)
+    )
     story.see(cluster.state("Kustomization", "z", failing()))
     story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=above)).wait(6)
     assert story.case.incident.root.name == "z"
@@ -125,7 +129,11 @@ def test_a_cause_that_appears_above_an_open_incident_takes_it_over():
 def test_two_incidents_that_turn_out_to_have_one_cause_become_the_older_one():
     cluster = Cluster()
     above = needs(ref("Kustomization", "z"))
-    story = Story().see(cluster.state("Kustomization", "a", failing(), depends_on=above)).wait(15)
+    story = (
+        Story()
+        .see(cluster.state("Kustomization", "a", failing("ReconciliationFailed", "timed out"), depends_on=above))
+        .wait(15)
+    )
     story.see(cluster.state("Kustomization", "z", failing())).wait(15)
     story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=above))
     older, younger = story.cases
@@ -145,7 +153,7 @@ def test_a_member_that_keeps_failing_after_its_root_is_well_becomes_the_root():
 
 def test_a_source_that_tried_last_before_its_repair_is_no_new_root():
     cluster = Cluster()
-    long_ago = Condition("Ready", "False", "BuildFailed", "old", 1, changed_at=Story().at)
+    long_ago = Condition("Ready", "False", "ReconciliationFailed", "old", 1, changed_at=Story().at)
     story = Story().see(*chain(cluster)).wait(6)
     story.see(cluster.state("Kustomization", "b", long_ago)).wait(6).see(*recovered(cluster, "a")).wait(600)
     assert story.case.incident.root.name == "a"

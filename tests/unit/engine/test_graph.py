@@ -61,12 +61,14 @@ def test_a_chart_that_is_asked_for_wrongly_has_its_release_as_cause():
     assert root_of(story.world, CHART) == release.ref
 
 
-def test_a_suspended_dependency_explains_a_wait_for_a_revision_only():
+def test_a_suspended_dependency_explains_who_waits_for_it_and_not_who_waits_for_another():
     cluster = Cluster()
     story = Story().see(cluster.state("Kustomization", "a", ready(), suspended=True))
-    needed = needs(ref("Kustomization", "a"))
+    needed = needs(ref("Kustomization", "a"), ref("Kustomization", "other"))
     story.see(cluster.state("Kustomization", "b", waiting("apps/a", "revision is not up to date"), depends_on=needed))
-    story.see(cluster.state("Kustomization", "c", waiting("apps/a"), depends_on=needed))
+    story.see(
+        cluster.state("Kustomization", "c", waiting("apps/other", "revision is not up to date"), depends_on=needed)
+    )
     assert causes(story, "Kustomization", "b") == ("Kustomization/apps/a",)
     assert causes(story, "Kustomization", "c") == ()
 

@@ -366,7 +366,7 @@ def test_after_its_attempts_a_rule_gives_up_and_between_them_it_cools_down():
 def test_an_object_that_something_else_broke_is_not_mended():
     cluster = Cluster()
     story = Story(rules(), mode=Mode.PROPOSE)
-    story.see(cluster.state("Kustomization", "b", failing())).wait(11)
+    story.see(cluster.state("Kustomization", "b", failing("ReconciliationFailed", "timed out"))).wait(11)
     plan = story.case.incident.remediation
     assert plan.phase is Phase.PROPOSED
     story.see(cluster.state("Kustomization", "a", failing()))

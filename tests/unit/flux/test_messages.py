@@ -10,7 +10,6 @@ from daemon.flux.culprit import (
     culprit_of,
     dependency_of,
     fingerprint,
-    is_revision_wait,
 )
 from daemon.flux.reasons import ReasonClass, classify
 
@@ -122,11 +121,6 @@ def test_two_tries_of_one_failure_have_one_fingerprint():
 )
 def test_a_wait_names_its_dependency(message, expected):
     assert dependency_of(message) == expected
-
-
-def test_waiting_for_a_revision_is_told_apart():
-    assert is_revision_wait("dependency 'apps/a' revision is not up to date")
-    assert not is_revision_wait("dependency 'apps/a' is not ready")
 
 
 def test_what_an_apply_changed_is_listed():
