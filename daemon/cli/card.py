@@ -111,8 +111,9 @@ def _change(change: object) -> list[str]:
     lines = [f"Revision  {_of(change, 'last_good') or '?'} → {_of(change, 'failing') or '?'}"]
     if change.get("commit"):
         lines.append(f"Commit    {_of(change, 'commit')}")
-    if change.get("owner"):
-        lines.append(f"Owner     {_of(change, 'owner')}")
+    for label, key in (("Author", "author"), ("Owner", "owner"), ("Moved by", "controller"), ("Written", "writer")):
+        if change.get(key):
+            lines.append(f"{label:9} {_of(change, key)}")
     return lines
 
 

@@ -6,7 +6,9 @@
 import re
 
 from daemon.engine.graph import blamed_refs, owners_of
+from daemon.engine.health import last_writer
 from daemon.engine.release import workloads_of
+from daemon.engine.surroundings import CONTROLLERS
 from daemon.engine.world import Case, Known, World
 from daemon.flux.culprit import culprit_of
 from daemon.model.findings import Severity
@@ -63,7 +65,20 @@ def change_of(world: World, root: ObjectRef) -> Change:
         commit=_commit(world, source),
         source=str(source) if source else "",
         owner=f"{owner.state.ref} (path {owner.state.path})" if owner else "",
+        author=_author(world, source),
+        controller=CONTROLLERS.get(root.group, ""),
+        writer=_writer(state),
     )
+
+
+def _author(world: World, source: ObjectRef | None) -> str:
+    known = world.known(source) if source is not None else None
+    return known.state.artifact_author if known is not None else ""
+
+
+def _writer(state: ObjectState) -> str:
+    writer = last_writer(state)
+    return f"{writer.manager}, {writer.at:%Y-%m-%d %H:%M:%S} UTC" if writer is not None else ""
 
 
 def workload_line(state: ObjectState) -> str:

@@ -45,9 +45,11 @@ def dependency_cycle(world: World, known: Known) -> Draft | None:
     """Find a ring of dependsOn: its members wait for each other for ever, and Flux never says so."""
     if not known.state.depends_on:
         return None
-    ring = cycle_through(world, known.state.ref)
-    if not ring or ring[0] != known.state.ref:
-        return None
+    start = known.state.ref
+    reached = _reached(world, start)
+    if start not in reached or any(ref < start and _depends(world, ref, start) for ref in reached):
+        return None  # of rings that touch, the least member tells
+    ring = cycle_through(world, start)
     path = " → ".join(ref.place for ref in (*ring, ring[0]))
     return Draft(
         "dependency-cycle",
@@ -217,17 +219,19 @@ def _waits_for(world: World, ref: ObjectRef, dependency: ObjectRef) -> bool:
 
 def _depends(world: World, start: ObjectRef, wanted: ObjectRef) -> bool:
     """Say whether `start` reaches `wanted` over dependsOn."""
-    seen = {start}
+    return wanted in _reached(world, start)
+
+
+def _reached(world: World, start: ObjectRef) -> set[ObjectRef]:
+    """Return everything that an object depends on, over however many others; itself only in a ring."""
+    seen: set[ObjectRef] = set()
     stack = [start]
     while stack:
         known = world.known(stack.pop())
-        for dependency in known.state.depends_on if known else ():
-            if dependency.ref == wanted:
-                return True
-            if dependency.ref not in seen:
-                seen.add(dependency.ref)
-                stack.append(dependency.ref)
-    return False
+        further = {dependency.ref for dependency in known.state.depends_on} - seen if known is not None else set()
+        seen |= further
+        stack += sorted(further)
+    return seen
 
 
 DETECTORS: dict[str, Callable[[World, Known], Draft | None]] = {

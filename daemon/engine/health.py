@@ -11,7 +11,7 @@ from datetime import datetime
 from daemon.engine.world import Known
 from daemon.flux.kinds import kind_of
 from daemon.flux.reasons import ReasonClass, classify
-from daemon.model.objects import Condition, Health, ObjectState
+from daemon.model.objects import Condition, Health, ObjectState, Writer
 
 CLASS_HEALTH = {
     ReasonClass.FAILED: Health.FAILED,
@@ -43,7 +43,8 @@ def latch(known: Known, state: ObjectState, now: datetime) -> Known:
     if not state.suspended:
         known.suspended_at, known.suspended_by = None, ""
     elif known.suspended_at is None:
-        known.suspended_at, known.suspended_by = now, _last_writer(state)
+        writer = last_writer(state)
+        known.suspended_at, known.suspended_by = now, writer.manager if writer is not None else ""
     known.state, known.actual, known.heard_at = state, actual, now
     if actual is Health.FAILED:
         known.failing_since = known.failing_since or now
@@ -82,10 +83,10 @@ def _with_memory(known: Known, actual: Health) -> Health:
     return actual
 
 
-def _last_writer(state: ObjectState) -> str:
-    """Return the field manager that last wrote to the spec; its time is the API server's, in whole seconds."""
+def last_writer(state: ObjectState) -> Writer | None:
+    """Return who last wrote the object beside its status; its time is the API server's, in whole seconds."""
     writers = [writer for writer in state.writers if not writer.subresource and writer.at is not None]
-    return max(writers, key=lambda writer: (str(writer.at), writer.manager)).manager if writers else ""
+    return max(writers, key=lambda writer: (str(writer.at), writer.manager), default=None)
 
 
 def _failing_condition(state: ObjectState) -> Condition | None:

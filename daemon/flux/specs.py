@@ -27,6 +27,10 @@ WELL_PHASES = ("Running", "Succeeded")
 INVENTORY_PARTS = 3
 
 
+AUTHORS = "org.opencontainers.image.authors"
+"""The annotation of the OCI image specification that names who made an artifact."""
+
+
 class Facts(TypedDict, total=False):
     """The fields of ObjectState that depend on the kind."""
 
@@ -42,6 +46,7 @@ class Facts(TypedDict, total=False):
     applied_revision: str
     attempted_revision: str
     artifact_revision: str
+    artifact_author: str
     replicas: Replicas | None
     helm: HelmTarget | None
     pod: PodTrouble | None
@@ -149,7 +154,9 @@ def _helm_release(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
 
 
 def _source(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
-    facts: Facts = {"artifact_revision": text(mapping(status.get("artifact")).get("revision"))}
+    artifact = mapping(status.get("artifact"))
+    author = text(mapping(artifact.get("metadata")).get(AUTHORS))
+    facts: Facts = {"artifact_revision": text(artifact.get("revision")), "artifact_author": author}
     if ref.kind == "HelmChart":
         facts["source"] = _source_ref(ref, mapping(spec.get("sourceRef")))
     secrets = [text(mapping(spec.get(key)).get("name")) for key in ("secretRef", "certSecretRef", "proxySecretRef")]

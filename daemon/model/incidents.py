@@ -71,6 +71,12 @@ class Change:
     source: str = ""
     owner: str = ""
     """The Kustomization and path that own the root in Git."""
+    author: str = ""
+    """Who made the commit, where the artifact's metadata says it (OCI only; Flux's Git events do not)."""
+    controller: str = ""
+    """The controller that moves the root."""
+    writer: str = ""
+    """The field manager that last wrote the root beside its status, and when."""
 
 
 @dataclass(frozen=True, slots=True)

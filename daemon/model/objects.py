@@ -141,6 +141,8 @@ class ObjectState:
     applied_revision: str = ""
     attempted_revision: str = ""
     artifact_revision: str = ""
+    artifact_author: str = ""
+    """What an OCI artifact's annotations say of who made it."""
     requested_at: str = ""
     handled_at: str = ""
     replicas: Replicas | None = None

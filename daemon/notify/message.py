@@ -99,7 +99,7 @@ def _fields(incident: Incident) -> tuple[tuple[str, str], ...]:
         ("Cluster", incident.root.cluster),
         ("Since", incident.opened_at.strftime("%Y-%m-%d %H:%M:%S UTC")),
         ("Revision", revision),
-        ("Commit", change.commit),
+        ("Commit", f"{change.commit} ({change.author})" if change.commit and change.author else change.commit),
         ("Owner in Git", change.owner),
     ]
     return tuple((name, plain(value, 200)) for name, value in fields if value)

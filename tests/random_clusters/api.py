@@ -145,8 +145,8 @@ class Api:
         if pause is None:
             return
         if isinstance(pause, Idle) and controller.wanted:
+            controller.wanted = False
             pause = 0.1
-        controller.wanted = controller.wanted and not isinstance(pause, float)
         self._resume(controller, pause.seconds if isinstance(pause, Idle) else pause)
         controller.resting = isinstance(pause, Idle)
 

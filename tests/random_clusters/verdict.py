@@ -59,7 +59,7 @@ def _compare(story: Story, truth: Truth, incident: Report) -> list[str]:
     wrong = []
     if lost := truth.members - members:
         wrong.append(f"{truth.fault} at {_names(truth.roots)}: {_names(lost)} suffer from it and are not in it")
-    if strange := truth.never & members:
+    if strange := (truth.never & members) - story.optional:
         wrong.append(f"{truth.fault} at {_names(truth.roots)}: {_names(strange)} have nothing to do with it")
     if story.repaired != (incident["state"] == "resolved"):
         wrong.append(f"{truth.fault} at {_names(truth.roots)}: {incident['state']}, repaired: {story.repaired}")

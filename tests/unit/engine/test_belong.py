@@ -81,3 +81,12 @@ def test_a_ring_is_its_own_root_though_one_of_it_waits_for_somebody_else():
     story.see(cluster.state("Kustomization", "b", ready(), depends_on=needs(A)))
     story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z, ref("Kustomization", "b"))))
     assert {case.incident.root for case in story.wait(10).cases} == {A, Z}
+
+
+def test_rings_that_touch_are_one_incident():
+    cluster, story = Cluster(), Story()
+    names = {"a": ("b",), "b": ("a", "c"), "c": ("d",), "d": ("b",)}
+    for name, needed in names.items():
+        others = needs(*(ref("Kustomization", other) for other in needed))
+        story.see(cluster.state("Kustomization", name, waiting(f"apps/{needed[0]}"), depends_on=others))
+    assert story.wait(10).case.incident.root == A

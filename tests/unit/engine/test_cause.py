@@ -8,10 +8,11 @@ import pytest
 from daemon.engine.cause import CAUSE_LENGTH, cause_of, is_poorer, workload_line
 from daemon.model.effects import Inspect
 from daemon.model.incidents import Change, Member, Role
-from daemon.model.objects import Condition, PodTrouble, Replicas
+from daemon.model.objects import Condition, PodTrouble, Replicas, Writer
 from daemon.model.signals import EventSeen, ReleaseSeen
 from tests.builders import (
     RULES,
+    T0,
     Cluster,
     Story,
     failing,
@@ -137,7 +138,24 @@ def test_what_changed_is_told_from_the_root_its_owner_and_its_source():
         commit="feat: break it",
         source="GitRepository/apps/repo",
         owner="Kustomization/apps/app (path ./apps)",
+        controller="helm-controller",
     )
+
+
+def test_who_made_and_who_wrote_it_is_told_where_it_is_known():
+    cluster = Cluster()
+    writers = (
+        Writer("kustomize-controller", "Apply", at=T0),
+        Writer("kubectl", "Apply", at=T0.replace(minute=5)),
+        Writer("kustomize-controller", "Update", "status", T0.replace(minute=9)),
+    )
+    source = cluster.state("OCIRepository", "repo", ready(), artifact_author="Ada")
+    facts: dict[str, Any] = {"source": source.ref, "writers": writers, "attempted_revision": "2"}
+    story = Story().see(source, cluster.state("Kustomization", "a", failing(), **facts))
+    change = story.wait(6).case.incident.change
+    assert change.author == "Ada"
+    assert change.controller == "kustomize-controller"
+    assert change.writer == "kubectl, 2026-03-01 03:05:00 UTC"
 
 
 def test_what_the_root_does_not_say_of_its_revisions_its_owner_does():

@@ -144,3 +144,10 @@ def test_a_chart_that_fails_otherwise_says_nothing_about_its_repository():
         cluster.state("HelmChart", "apps-web", failing("ChartPackageError"), source=REPOSITORY),
     )
     assert causes(story, "HelmChart", "apps-db") == ()
+
+
+def test_what_depends_on_others_only_is_in_no_ring():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "b", ready()))
+    story.see(cluster.state("Kustomization", "a", ready(), depends_on=needs(ref("Kustomization", "b"))))
+    assert cycle_through(story.world, ref("Kustomization", "a")) == ()
