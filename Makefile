@@ -52,9 +52,10 @@ bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
 
 # Needs uv on the PATH; the locks carry hashes and no index address.
+# Extras stay in the lock of the tests: pip takes coverage[toml] and coverage for two, and asks the newest for its hash.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o deploy/requirements.txt
-	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -c deploy/requirements.txt -o deploy/requirements-test.txt
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate -q -c deploy/requirements.txt -o deploy/requirements-test.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
