@@ -6,8 +6,8 @@ Flux names nowhere is no reason to join.
 
 import re
 
-from daemon.engine.graph import BROKEN, SELF_MADE, SPEC_FAILURES, blamed_refs, named_by, root_of, roots_of
-from daemon.engine.observe import below
+from daemon.engine.graph import BROKEN, SELF_MADE, SPEC_FAILURES, root_of, roots_of
+from daemon.engine.lineage import below, blamed_refs, named_by
 from daemon.engine.world import Case, Known, World
 from daemon.model.findings import Finding
 from daemon.model.objects import Health

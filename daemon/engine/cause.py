@@ -5,8 +5,9 @@
 
 import re
 
-from daemon.engine.graph import blamed_refs, owners_of
+from daemon.engine.graph import owners_of
 from daemon.engine.health import last_writer
+from daemon.engine.lineage import blamed_refs, pods_of
 from daemon.engine.release import workloads_of
 from daemon.engine.surroundings import CONTROLLERS
 from daemon.engine.world import Case, Known, World
@@ -97,10 +98,9 @@ def workload_line(state: ObjectState) -> str:
 def pod_trouble(world: World, workload: ObjectRef) -> str:
     """Return why the pods of a workload are not well, the most frequent trouble first; empty when none is known."""
     troubles: dict[str, int] = {}
-    for pod in _pods_of(world, workload):
-        known = world.known(pod)
-        if known is not None and known.state.pod is not None:
-            text = ": ".join(part for part in (known.state.pod.reason, known.state.pod.message) if part)
+    for pod in pods_of(world, workload):
+        if pod.state.pod is not None:
+            text = ": ".join(part for part in (pod.state.pod.reason, pod.state.pod.message) if part)
             troubles[text] = troubles.get(text, 0) + 1
     return max(troubles, key=lambda text: (troubles[text], text), default="")
 
@@ -146,17 +146,6 @@ def _below(world: World, case: Case) -> tuple[ObjectRef | None, str]:
     return None, ""
 
 
-def _pods_of(world: World, workload: ObjectRef) -> set[ObjectRef]:
-    """Return the pods under a workload by owner references, one ReplicaSet between at most."""
-    pods = set()
-    for child in world.owned.get(workload, ()):
-        if child.kind == "Pod":
-            pods.add(child)
-        else:
-            pods |= {ref for ref in world.owned.get(child, ()) if ref.kind == "Pod"}
-    return pods
-
-
 def _last_good(known: Known, owner: Known | None) -> str:
     if known.last_good:
         return known.last_good
@@ -197,6 +186,11 @@ DETECTED = frozenset(
         "kind-missing",
         "ready-expr-unmet",
         "controller-down",
+        "controller-silent",
+        "run-unfinished",
+        "source-behind",
+        "release-contended",
+        "need-missing",
     }
 )
 """Detectors whose summary is the cause. Severity info only tells; it never names the cause of a failure."""

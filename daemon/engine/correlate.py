@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from daemon.engine.belong import failed_before, incident_for, is_apart
 from daemon.engine.cause import cause_of, change_of, is_poorer, workload_line
-from daemon.engine.graph import BROKEN, blamed_refs, causes_of, downstream, is_coming, moving_until, root_of
+from daemon.engine.graph import BROKEN, causes_of, downstream, is_coming, moving_until, root_of
 from daemon.engine.lifecycle import Trigger, move
-from daemon.engine.observe import below, forget_pods
+from daemon.engine.lineage import below, blamed_refs
+from daemon.engine.observe import forget_pods
 from daemon.engine.release import workloads_of
 from daemon.engine.timeline import amend, remind, tell, tell_once
 from daemon.engine.world import Case, World, elapsed

@@ -7,29 +7,47 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.engine.draft import Draft
-from daemon.engine.graph import BROKEN, cycle_through, owners_of
+from daemon.engine.graph import BROKEN, cycle_through
 from daemon.engine.health import is_lagging
-from daemon.engine.neglect import controller_down, ready_expr_unmet, request_unhandled, suspended_long
-from daemon.engine.ownership import applied_twice, check_without_owner, drift_fight, kind_missing, released_twice
+from daemon.engine.neglect import (
+    controller_down,
+    controller_silent,
+    ready_expr_unmet,
+    request_unhandled,
+    run_unfinished,
+    source_behind,
+    suspended_long,
+)
+from daemon.engine.ownership import (
+    applied_twice,
+    check_without_owner,
+    drift_fight,
+    kind_missing,
+    need_missing,
+    release_contended,
+    released_twice,
+    two_owners,
+)
+from daemon.engine.pods import crash_loop, image_pull, unschedulable
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import kind_of, resource_of
 from daemon.model.findings import Severity
-from daemon.model.objects import Health, ObjectState
+from daemon.model.objects import Health
 from daemon.model.refs import ObjectRef
-from daemon.model.signals import ReleaseSeen
 
 UNOBSERVED_FOR = 90.0
 """Seconds a newer generation may wait on a Ready object. A live controller takes it within a second or two, but may
 queue behind others; flux.md 0.3 (13) asks for "longer than a minute or two"."""
 DELETING_FOR = 90.0
 """Seconds a deletion may take before it is called stuck: uninstall and prune normally end within seconds."""
+NAMESPACE_DELETING_FOR = 300.0
+"""Seconds a namespace may take: its pods may stop as slowly as they are allowed to, volumes after them."""
 SUSPENDED_BLOCKS_FOR = 60.0
 """Seconds dependents may wait for a suspended dependency: two of Flux's 30 s polls, so that a push may roll by."""
 MISSING_FOR = 20.0
 """Seconds a named object may be missing: one apply that creates both in either order."""
 WAITING_ON_ITSELF_FOR = 10.0
-HELM_CONTROLLER = "helm-controller"
 
 
 def detect(world: World, known: Known) -> list[Draft]:
@@ -117,16 +135,18 @@ def stuck_deletion(world: World, known: Known) -> Draft | None:
     """Find an object whose deletion does not end, whatever its events say (flux.md 0.3, 6)."""
     state = known.state
     kind = kind_of(state.ref.group, state.ref.kind)
-    if state.deleted_at is None or kind is None or not kind.flux:
+    namespace = state.ref.kind == "Namespace"
+    if state.deleted_at is None or kind is None or not (kind.flux or namespace):
         return None
     told = [event.message for event in world.events.get(state.ref, ()) if event.warning]
+    told += [each.message for each in state.conditions if namespace and each.status == "True"]
     why = f": {told[-1]}" if told else ""
     holders = ", ".join(state.finalizers)
     return Draft(
         "stuck-deletion",
-        Severity.CRITICAL,
+        Severity.WARNING if namespace else Severity.CRITICAL,
         f"its deletion does not end (finalizer {holders}){why}" if holders else f"its deletion does not end{why}",
-        DELETING_FOR,
+        NAMESPACE_DELETING_FOR if namespace else DELETING_FOR,
         next_step=f"Look at the events of {state.ref} and at what refuses the delete (admission policy, rights).",
     )
 
@@ -167,37 +187,6 @@ def suspended_blocks(world: World, known: Known) -> Draft | None:
         next_step=f"Resume it: flux resume {state.ref.kind.lower()} {state.ref.name} -n {state.ref.namespace}",
         related=tuple(waiting),
     )
-
-
-def two_owners(world: World, known: Known) -> Draft | None:
-    """Find a Helm release that somebody else installed before Flux took it over: two writers, one release (S24)."""
-    helm = known.state.helm
-    if helm is None or known.state.deleted_at is not None:
-        return None
-    foreign = _foreign_revision(world, known.state)
-    if foreign is None:
-        return None
-    owner = "".join(f"; Kustomization {ref.place} applies it" for ref in owners_of(world, known.state.ref)[:1])
-    return Draft(
-        "two-owners",
-        Severity.INFO,
-        f"Helm release {helm.namespace}/{helm.release} has two owners: revision {foreign.revision} was written by "
-        f"{foreign.writer or 'somebody else'}, and this HelmRelease manages it too{owner}",
-        0.0,
-        next_step="Let one owner go: remove the HelmRelease from Git after suspending it, or stop the other installer.",
-        related=owners_of(world, known.state.ref),
-    )
-
-
-def _foreign_revision(world: World, state: ObjectState) -> ReleaseSeen | None:
-    """Return the newest revision in storage that helm-controller did not write, or None."""
-    assert state.helm is not None  # noqa: S101 - asked by the caller
-    kept = world.releases.get((state.helm.storage_namespace, state.helm.release), {})
-    for revision in sorted(kept, reverse=True):
-        seen = kept[revision]
-        if seen.writer and seen.writer != HELM_CONTROLLER:
-            return seen
-    return None
 
 
 def _exists(world: World, ref: ObjectRef) -> bool:
@@ -243,13 +232,21 @@ DETECTORS: dict[str, Callable[[World, Known], Draft | None]] = {
     "not-observed": not_observed,
     "suspended-blocks": suspended_blocks,
     "two-owners": two_owners,
+    "release-contended": release_contended,
     "released-twice": released_twice,
     "applied-twice": applied_twice,
     "drift-fight": drift_fight,
     "check-without-owner": check_without_owner,
     "kind-missing": kind_missing,
+    "need-missing": need_missing,
     "ready-expr-unmet": ready_expr_unmet,
     "request-unhandled": request_unhandled,
     "suspended-long": suspended_long,
     "controller-down": controller_down,
+    "controller-silent": controller_silent,
+    "run-unfinished": run_unfinished,
+    "source-behind": source_behind,
+    "image-pull": image_pull,
+    "crash-loop": crash_loop,
+    "unschedulable": unschedulable,
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from daemon.engine.health import is_lagging
+from daemon.engine.lineage import blamed_refs
 from daemon.engine.release import managers_of, workloads_of
 from daemon.engine.surroundings import (
     alike,
@@ -19,11 +20,11 @@ from daemon.engine.surroundings import (
     providers,
     silent_controllers,
     standing_on,
+    stands_still,
 )
-from daemon.engine.world import Known, World
-from daemon.flux.culprit import Blamed, blamed, dependency_of
-from daemon.flux.kinds import group_for_kind
-from daemon.model.objects import Condition, Health
+from daemon.engine.world import Known, World, elapsed
+from daemon.flux.culprit import dependency_of
+from daemon.model.objects import Health
 from daemon.model.refs import ObjectRef
 
 SELF_MADE = frozenset({"dependency-cycle", "dependency-missing", "waits-on-itself"})
@@ -34,6 +35,8 @@ LEVEL = 60.0
 """Seconds that one level of a push may take: a poll of 30 s, and a run (flux.md 7.1)."""
 RUN = 15.0
 """Seconds that a run takes beside its health check: to fetch, to build, to apply (recordings: 0.3 to 6 s)."""
+UNLOOKED_FOR = 30.0
+"""Seconds for which a new spec may wait for its controller before that means anything: alive, it takes one or two."""
 BROKEN = frozenset({Health.FAILED, Health.BLOCKED})
 FETCH_FAILURES = frozenset({"ChartPullError"})
 """Reasons by which a chart says that its repository did not deliver (flux.md 0.3, 10)."""
@@ -51,7 +54,7 @@ def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
         found.update(dict.fromkeys(_waited_for(world, known)))
     if known.health is Health.FAILED or known.actual is Health.BLOCKED:
         found.update(dict.fromkeys(_made_from(world, known)))
-    if is_lagging(known.state):
+    if stands_still(world, known):
         found.update(dict.fromkeys(silent_controllers(world, known.state)))
     if known.health is Health.FAILED and known.actual is not Health.BLOCKED:
         found.update(dict.fromkeys(_checked(world, known)))
@@ -130,22 +133,13 @@ def cycle_through(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     return ()
 
 
-def blamed_refs(world: World, known: Known) -> tuple[ObjectRef, ...]:
-    """Return the objects that the failing health check names, as refs of this cluster."""
-    return named_by(world, known.failed if known.health is Health.FAILED else known.state.ready)
-
-
-def named_by(world: World, condition: Condition | None) -> tuple[ObjectRef, ...]:
-    """Return the objects that a condition's message lists as not ready, as refs of this cluster."""
-    return tuple(_as_ref(world, item) for item in _blames(condition))
-
-
 def is_coming(world: World, ref: ObjectRef) -> bool:
     """Say whether an object is on its way, or there: nothing that failed, was left alone, or is known to be wrong."""
     known = world.known(ref)
     if known is None or known.health not in (Health.IN_PROGRESS, Health.BLOCKED, Health.CURRENT):
         return False
-    return not is_lagging(known.state) and not world.firing(ref)
+    left = is_lagging(known.state) and elapsed(known.moved_at, world.now) >= UNLOOKED_FOR
+    return not left and not world.firing(ref)
 
 
 def moving_until(world: World, known: Known) -> datetime | None:
@@ -271,14 +265,6 @@ def _next_try(known: Known, named: Known | None) -> datetime | None:
 def _release_behind(world: World, workload: ObjectRef) -> Iterator[ObjectRef]:
     """The broken HelmReleases of the workload's Helm release, whether or not the checking object applied them."""
     yield from (ref for ref in managers_of(world, workload) if world.health(ref) in BROKEN)
-
-
-def _blames(condition: Condition | None) -> tuple[Blamed, ...]:
-    return blamed(condition.message) if condition is not None else ()
-
-
-def _as_ref(world: World, item: Blamed) -> ObjectRef:
-    return ObjectRef(world.limits.cluster, group_for_kind(item.kind), item.kind, item.namespace, item.name)
 
 
 def _seniority(world: World, ref: ObjectRef) -> tuple[bool, float, ObjectRef]:

@@ -45,6 +45,9 @@ def latch(known: Known, state: ObjectState, now: datetime) -> Known:
     elif known.suspended_at is None:
         writer = last_writer(state)
         known.suspended_at, known.suspended_by = now, writer.manager if writer is not None else ""
+    asked = (known.state.generation, known.state.requested_at) != (state.generation, state.requested_at)
+    if known.worked_at is None or not asked or known.state.conditions != state.conditions:
+        known.worked_at = now
     known.state, known.actual, known.heard_at = state, actual, now
     if actual is Health.FAILED:
         known.failing_since = known.failing_since or now

@@ -1,14 +1,19 @@
-"""Detectors of what nobody moves: an expression that stays false, a request nobody takes, a forgotten suspension.
+"""Detectors of what nobody moves: a request nobody takes, a run that never ends, a controller that is silent.
 
-Nothing of it is red in Flux: the objects say Ready, or wait, and will do so for ever.
+Nothing of it is red in Flux: the objects say Ready, or wait, and will do so for ever. Silence counts only while the
+cluster says something else: when nothing at all is heard, it is we who hear nothing.
 """
 
+from datetime import timedelta
+
 from daemon.engine.draft import Draft
-from daemon.engine.surroundings import controller_of, is_down
-from daemon.engine.world import Known, World
+from daemon.engine.health import is_lagging
+from daemon.engine.surroundings import CONTROLLER_SILENT, CONTROLLERS, UNFINISHED, controller_of, is_down
+from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
+from daemon.flux.kinds import HELM, KUSTOMIZE, kind_of, resource_of
 from daemon.model.findings import Severity
-from daemon.model.objects import Health
+from daemon.model.objects import Health, ObjectState
 
 UNMET_FOR = 120.0
 """Seconds for which an expression may stay false though its object is Ready: four of Flux's 30 s polls."""
@@ -18,6 +23,24 @@ FORGOTTEN_AFTER = 86_400.0
 """Seconds after which a suspension is called forgotten: a maintenance ends within a day."""
 DOWN_FOR = 60.0
 """Seconds for which a controller may be without a pod: an update of Flux recreates each once."""
+ACTION = 300.0
+"""Seconds that a HelmRelease's action, or a Kustomization's health check, has by default (flux.md 7.3)."""
+QUEUED = 120.0
+"""Seconds that an object may wait for a free worker beyond its interval."""
+ACTIONS_A_RUN = {HELM: 3}
+"""Actions that one run may take one after the other, each with its own time-out: upgrade, test, roll back."""
+FETCH = 180.0
+"""Seconds that a run takes beside its actions: nine tries to fetch an artifact took 96 (flux.md 0.3, 14)."""
+TALKATIVE = (KUSTOMIZE, HELM)
+"""Groups whose objects are written to at every run; a source that finds nothing new writes nothing (recordings)."""
+SHOWN = 5
+"""Objects that a finding about many names."""
+SOURCE_WORDS = {"GitRepository": "git", "OCIRepository": "oci"}
+LOOK_OUT = "look out for silence"
+"""What the step is woken about now and then; no incident has an id that is a sentence."""
+LOOK_OUT_EVERY = 60.0
+POLLS = 2
+"""Intervals after which whoever polls must have come by."""
 
 
 def ready_expr_unmet(world: World, known: Known) -> Draft | None:
@@ -85,3 +108,106 @@ def controller_down(world: World, known: Known) -> Draft | None:
         DOWN_FOR,
         next_step=f"kubectl -n {state.ref.namespace} describe deployment {state.ref.name}",
     )
+
+
+def controller_silent(world: World, known: Known) -> Draft | None:
+    """Find a controller whose pod runs and which does nothing: all its objects are long past their interval.
+
+    A dead man's switch. Only objects that are Ready and not suspended count: what waits or stalls is not written to.
+    """
+    name, state = controller_of(known.state), known.state
+    groups = [group for group in TALKATIVE if CONTROLLERS[group] == name]
+    if not groups or is_down(state) or world.heard_at is None:
+        return None
+    quiet = []
+    for other in world.objects.values():
+        mine = other.state.ref.group in groups and other.state.interval is not None and not other.state.suspended
+        moved = other.actual is Health.CURRENT or is_lagging(other.state)
+        if not (mine and moved) or other.worked_at is None or _is_unheard(world, other):
+            continue
+        patience = POLLS * (other.state.interval or 0.0) + (other.state.timeout or ACTION) + QUEUED
+        if (world.heard_at - other.worked_at).total_seconds() <= patience:
+            return None
+        quiet.append(other)
+    if not quiet:
+        return None
+    last = max(other.worked_at for other in quiet if other.worked_at is not None)
+    return Draft(
+        CONTROLLER_SILENT,
+        Severity.CRITICAL,
+        f"{name} runs and does nothing: none of its {len(quiet)} objects was reconciled since {last:%H:%M:%S} UTC, "
+        f"each is past twice its interval, though all say Ready",
+        0.0,
+        next_step=f"kubectl -n {state.ref.namespace} logs deployment/{state.ref.name}; then restart it: "
+        f"kubectl -n {state.ref.namespace} rollout restart deployment {state.ref.name}",
+        related=tuple(sorted(other.state.ref for other in quiet)[:SHOWN]),
+    )
+
+
+def run_unfinished(world: World, known: Known) -> Draft | None:
+    """Find an object whose run began and never ended: its controller died or hangs in the middle of it."""
+    state = known.state
+    kind = kind_of(state.ref.group, state.ref.kind)
+    if known.health is not Health.IN_PROGRESS or kind is None or not kind.flux or state.ready is None:
+        return None
+    if state.ready.status == "True":
+        return None  # Ready of an older spec: not_observed tells it
+    longest = _longest_run(state)
+    if not _lasts_too_long(world, known):
+        return None
+    working = state.condition("Reconciling")
+    said = (working.message if working is not None else "") or state.ready.message
+    return Draft(
+        UNFINISHED,
+        Severity.WARNING,
+        f"a run began and has not ended for more than {longest:g} s, longer than its time-outs allow: {said}",
+        0.0,
+        next_step=f"Check that {CONTROLLERS.get(state.ref.group, 'its controller')} is alive: flux check",
+    )
+
+
+def source_behind(world: World, known: Known) -> Draft | None:
+    """Find a source that says Ready and does not advance, though another one fetched a newer revision of the same."""
+    state = known.state
+    if not state.upstream or state.suspended or known.actual is not Health.CURRENT:
+        return None
+    own = known.revised_at
+    for ref in sorted(world.upstreams.get(state.upstream, ())):
+        twin = world.objects[ref]
+        newer = twin.revised_at is not None and (own is None or twin.revised_at > own)
+        if newer and twin.state.artifact_revision != state.artifact_revision:
+            return Draft(
+                "source-behind",
+                Severity.WARNING,
+                f"does not advance: it still has {state.artifact_revision or 'nothing'}, while {ref} has had "
+                f"{twin.state.artifact_revision} of the same address since {twin.revised_at:%H:%M:%S} UTC",
+                POLLS * (state.interval or ACTION) + QUEUED,
+                next_step=f"flux reconcile source {SOURCE_WORDS.get(state.ref.kind, state.ref.kind.lower())} "
+                f"{state.ref.name} -n {state.ref.namespace}, and look at source-controller's log",
+                related=(ref,),
+            )
+    return None
+
+
+def look_out(world: World) -> None:
+    """Have every controller and every run that lasts too long looked at now and then: silence sends no signal."""
+    for refs in world.controllers.values():
+        world.mark(*sorted(refs))
+    for ref, known in world.objects.items():
+        if known.health is Health.IN_PROGRESS and _lasts_too_long(world, known):
+            world.mark(ref)
+    world.at(world.now + timedelta(seconds=LOOK_OUT_EVERY), LOOK_OUT)
+
+
+def _longest_run(state: ObjectState) -> float:
+    """Return the seconds after which a run must have ended, one way or the other."""
+    return ACTIONS_A_RUN.get(state.ref.group, 1) * (state.timeout or ACTION) + FETCH
+
+
+def _lasts_too_long(world: World, known: Known) -> bool:
+    return world.heard_at is not None and elapsed(known.moved_at, world.heard_at) >= _longest_run(known.state)
+
+
+def _is_unheard(world: World, known: Known) -> bool:
+    kind = kind_of(known.state.ref.group, known.state.ref.kind)
+    return kind is not None and resource_of(kind) in world.stale

@@ -8,16 +8,11 @@ from collections.abc import Hashable, Iterable
 from typing import TypeVar
 
 from daemon.engine.health import latch
-from daemon.engine.release import claimed_by, managed_by, workloads_of
-from daemon.engine.surroundings import (
-    controller_of,
-    group_of_definition,
-    moved_by,
-    peers_of,
-    standing_on,
-)
+from daemon.engine.lineage import above, below
+from daemon.engine.neglect import look_out
+from daemon.engine.release import claimed_by, claims_of, managed_by, workloads_of
+from daemon.engine.surroundings import brought_by, common_fault, controller_of, moved_by, needing, peers_of, standing_on
 from daemon.engine.world import EVENTS_KEPT, Known, World
-from daemon.flux.culprit import shared_fault
 from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Stale, Synced
@@ -47,6 +42,8 @@ def object_changed(world: World, signal: ObjectChanged) -> None:
         known.before = before.text
     latch(known, new, world.now)
     _share(world, known)
+    if new.ref.kind == "Pod":
+        _retell(world, new.ref)
     world.mark(new.ref)
     if before is None or known.health is not health_before or _edges(before) != _edges(new) or _moved(before, new):
         _spread(world, new.ref)
@@ -125,12 +122,6 @@ def forget_pods(world: World, workload: ObjectRef) -> None:
             _forget(world, ref)
 
 
-def below(world: World, workload: ObjectRef) -> tuple[ObjectRef, ...]:
-    """Return the replica sets and pods known under a workload, sorted."""
-    children = world.owned.get(workload, set())
-    return tuple(sorted(children.union(*(world.owned.get(child, ()) for child in children))))
-
-
 def is_heard(world: World, resource: str) -> bool:
     """Say whether a resource is in sync now."""
     return resource in world.synced
@@ -141,6 +132,7 @@ def _maybe_wake(world: World) -> None:
     if not world.awake and world.limits.expected <= answered and world.synced:
         world.awake = True
         world.mark(*world.objects)
+        look_out(world)
 
 
 def _is_older(known: ObjectState, new: ObjectState) -> bool:
@@ -177,6 +169,7 @@ def _edges(state: ObjectState) -> tuple[object, ...]:
         managed_by(state),
         state.node,
         controller_of(state),
+        state.upstream,
     )
 
 
@@ -198,17 +191,27 @@ def _spread(world: World, ref: ObjectRef) -> None:
             near |= set(holders)
     release = managed_by(state)
     near |= world.managers.get(release, set()) if release else set()
-    near |= standing_on(world, ref) | peers_of(world, ref) | moved_by(world, ref)
+    near |= standing_on(world, ref) | peers_of(world, ref) | moved_by(world, ref) | needing(world, ref)
+    near |= world.upstreams.get(state.upstream, set())
     world.mark(*sorted(near))
 
 
 def _share(world: World, known: Known) -> None:
     """Bring the index of shared faults in line with what an object's failure names now."""
-    named = shared_fault(known.failed.message) if known.failed is not None else ""
+    named = common_fault(world, known)
     if named != known.shared:
         _link(world.sharing, (known.shared,) if known.shared else (), known.state.ref, add=False)
         _link(world.sharing, (named,) if named else (), known.state.ref, add=True)
         known.shared = named
+
+
+def _retell(world: World, pod: ObjectRef) -> None:
+    """Let whoever applied a pod's workload hear of its trouble: it may be the cause, and others' cause too."""
+    for ref in sorted(above(world, pod)):
+        known = world.known(ref)
+        if known is not None:
+            _share(world, known)
+            world.mark(ref, *sorted(peers_of(world, ref)))
 
 
 def _forget(world: World, ref: ObjectRef) -> None:
@@ -234,11 +237,11 @@ def _relink(world: World, before: ObjectState | None, after: ObjectState | None)
         _link(world.hosted, (state.node,) if state.node else (), state.ref, add=add)
         controller = controller_of(state)
         _link(world.controllers, (controller,) if controller else (), state.ref, add=add)
-        groups = {group_of_definition(ref) for ref in state.contains} - {""}
-        _link(world.definers, groups, state.ref, add=add)
-        claimed, managed = claimed_by(state), managed_by(state)
+        _link(world.bringers, {brought_by(ref) for ref in state.contains} - {""}, state.ref, add=add)
+        _link(world.upstreams, (state.upstream,) if state.upstream else (), state.ref, add=add)
+        claimed = claimed_by(state)
         _link(world.released, (claimed,) if claimed else (), state.ref, add=add)
-        _link(world.managers, (managed,) if managed else (), state.ref, add=add)
+        _link(world.managers, claims_of(state), state.ref, add=add)
 
 
 def _link(index: dict[KeyT, set[ObjectRef]], keys: Iterable[KeyT], ref: ObjectRef, *, add: bool) -> None:

@@ -1,21 +1,76 @@
-"""Detectors about who applies what: two owners of one thing, checks of what nobody owns, kinds that nobody brings.
+"""Detectors about who applies what: two owners of one thing, checks of what nobody owns, what is there for nobody.
 
-Limit: they see what stands in inventories and specs. Who writes from outside shows only in Helm's storage (two_owners).
+Limit: they see what stands in inventories and specs. Who writes from outside shows only in Helm's storage.
 """
 
+from datetime import timedelta
+
 from daemon.engine.draft import Draft
+from daemon.engine.graph import owners_of
 from daemon.engine.release import managed_by, managers_of
+from daemon.engine.surroundings import missing_need
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import GROUP, changed_lines
+from daemon.flux.culprit import GROUP, changed_lines, culprit_of
 from daemon.model.findings import Severity
-from daemon.model.objects import Health
+from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import ObjectRef
+from daemon.model.signals import ReleaseSeen
 
 MOVING_FOR = 180.0
 """Seconds for which two inventories may hold one object: a move from one Kustomization to another takes an interval."""
 SETTLES_FOR = 60.0
 FIGHTS = 2
 """Times that each of two appliers must have changed one object: once each is a hand-over, twice is a fight."""
+OVER_AFTER = 300.0
+"""Seconds beyond its interval after which a release that nobody wrote to again is at peace."""
+HELM_CONTROLLER = "helm-controller"
+
+
+def two_owners(world: World, known: Known) -> Draft | None:
+    """Find a Helm release that somebody else installed before Flux took it over: two writers, one release (S24)."""
+    helm = known.state.helm
+    if helm is None or known.state.deleted_at is not None:
+        return None
+    foreign = _foreign_revision(world, known.state)
+    if foreign is None:
+        return None
+    owner = "".join(f"; Kustomization {ref.place} applies it" for ref in owners_of(world, known.state.ref)[:1])
+    return Draft(
+        "two-owners",
+        Severity.INFO,
+        f"Helm release {helm.namespace}/{helm.release} has two owners: revision {foreign.revision} was written by "
+        f"{foreign.writer or 'somebody else'}, and this HelmRelease manages it too{owner}",
+        0.0,
+        next_step="Let one owner go: remove the HelmRelease from Git after suspending it, or stop the other installer.",
+        related=owners_of(world, known.state.ref),
+    )
+
+
+def release_contended(world: World, known: Known) -> Draft | None:
+    """Find a release whose revisions Flux and somebody else write by turns, each over the other (flux.md 0.3, 28).
+
+    Flux takes the release back at its next interval, in silence: it stays Ready, and the other's change is gone.
+    """
+    state = known.state
+    turns = _turns(world, state)
+    if not turns or state.helm is None:
+        return None
+    foreign, own = turns[-1]
+    patience = (state.interval or OVER_AFTER) + OVER_AFTER
+    over = (own.created_at or own.at) + timedelta(seconds=patience)
+    if over <= world.now:
+        return None
+    world.at(over, state.ref)
+    times = "once" if len(turns) == 1 else f"{len(turns)} times"
+    return Draft(
+        "release-contended",
+        Severity.WARNING,
+        f"Helm release {state.helm.namespace}/{state.helm.release} has two writers that take turns: {foreign.writer} "
+        f"wrote revision {foreign.revision}, Flux overwrote it with revision {own.revision} ({times} so far)",
+        0.0,
+        next_step=f"What {foreign.writer} changed is gone again. Make the change in Git, or suspend {state.ref} first.",
+        related=owners_of(world, state.ref),
+    )
 
 
 def released_twice(world: World, known: Known) -> Draft | None:
@@ -91,12 +146,30 @@ def check_without_owner(world: World, known: Known) -> Draft | None:
     )
 
 
+def need_missing(world: World, known: Known) -> Draft | None:
+    """Find an object that fails for want of a ConfigMap, Secret or account that its spec names; none is ever read."""
+    del world
+    failed, ref = known.failed, known.state.ref
+    need = missing_need(known.state, failed.message) if failed is not None else None
+    if need is None or failed is None or known.health is not Health.FAILED:
+        return None
+    return Draft(
+        "need-missing",
+        Severity.CRITICAL,
+        f"needs {need.kind} {need.place}, which does not exist: {culprit_of(failed.message)}",
+        0.0,
+        next_step=f"Create {need}, or correct what the spec of {ref} names in Git: "
+        f"kubectl -n {need.namespace} get {need.kind.lower()} {need.name}",
+        related=(need,),
+    )
+
+
 def kind_missing(world: World, known: Known) -> Draft | None:
     """Find an applier that fails for want of a CustomResourceDefinition, and say who would bring it."""
     if known.health is not Health.FAILED or not known.shared.startswith(GROUP):
         return None
     group = known.shared.removeprefix(GROUP)
-    bringers = sorted(ref for ref in world.definers.get(group, ()) if ref != known.state.ref)
+    bringers = sorted(ref for ref in world.bringers.get(known.shared, ()) if ref != known.state.ref)
     names = " and ".join(str(ref) for ref in bringers)
     return Draft(
         "kind-missing",
@@ -107,6 +180,32 @@ def kind_missing(world: World, known: Known) -> Draft | None:
         next_step=f"Install the CRDs of {group} first, and let {known.state.ref} depend on who does (spec.dependsOn).",
         related=tuple(bringers),
     )
+
+
+def _foreign_revision(world: World, state: ObjectState) -> ReleaseSeen | None:
+    """Return the newest revision in storage that helm-controller did not write, or None."""
+    foreign = [seen for seen in _revisions(world, state) if seen.writer and seen.writer != HELM_CONTROLLER]
+    return foreign[-1] if foreign else None
+
+
+def _turns(world: World, state: ObjectState) -> list[tuple[ReleaseSeen, ReleaseSeen]]:
+    """Return each revision of somebody else that stands between two of Flux's, with the one that overwrote it."""
+    turns = []
+    taken, foreign = False, None
+    for seen in _revisions(world, state):
+        if seen.writer and seen.writer != HELM_CONTROLLER:
+            foreign = seen if taken else None
+            continue
+        if foreign is not None:
+            turns.append((foreign, seen))
+        taken, foreign = True, None
+    return turns
+
+
+def _revisions(world: World, state: ObjectState) -> list[ReleaseSeen]:
+    helm = state.helm
+    kept = world.releases.get((helm.storage_namespace, helm.release), {}) if helm is not None else {}
+    return [kept[number] for number in sorted(kept)]
 
 
 def _shared(world: World, known: Known) -> list[tuple[ObjectRef, tuple[ObjectRef, ...]]]:

@@ -1,4 +1,7 @@
-"""Which Helm release a workload belongs to, and which HelmReleases manage it: by annotations, never by names alone."""
+"""Which Helm release a workload belongs to, and which HelmReleases manage it: by annotations or Flux's own labels.
+
+Never by names alone. A label is a claim: what is left behind after a hand-over names a HelmRelease that is gone.
+"""
 
 from daemon.engine.world import World
 from daemon.model.objects import ObjectState
@@ -6,17 +9,23 @@ from daemon.model.refs import ObjectRef
 
 RELEASE_NAME = "meta.helm.sh/release-name"
 RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
+FLUX_NAME = "helm.toolkit.fluxcd.io/name"
+FLUX_NAMESPACE = "helm.toolkit.fluxcd.io/namespace"
 
 Release = tuple[str, str]
-"""Namespace and name of a Helm release."""
+"""Namespace and name of a Helm release; or, for a workload that only carries labels, of its HelmRelease (LABELLED)."""
+LABELLED = "HelmRelease in "
 
 
 def claimed_by(state: ObjectState) -> Release | None:
-    """Return the Helm release that a workload's own annotations claim, or None."""
+    """Return the Helm release that a workload's annotations claim, else the HelmRelease of its labels, or None."""
     if state.replicas is None:
         return None
     name = state.annotations.get(RELEASE_NAME)
-    return (state.annotations.get(RELEASE_NAMESPACE, state.ref.namespace), name) if name else None
+    if name:
+        return state.annotations.get(RELEASE_NAMESPACE, state.ref.namespace), name
+    label = state.labels.get(FLUX_NAME)
+    return (LABELLED + state.labels.get(FLUX_NAMESPACE, state.ref.namespace), label) if label else None
 
 
 def managed_by(state: ObjectState) -> Release | None:
@@ -24,10 +33,15 @@ def managed_by(state: ObjectState) -> Release | None:
     return (state.helm.namespace, state.helm.release) if state.helm is not None else None
 
 
+def claims_of(state: ObjectState) -> tuple[Release, ...]:
+    """Return every claim of a workload that means this HelmRelease; none for other kinds."""
+    release = managed_by(state)
+    return (release, (LABELLED + state.ref.namespace, state.ref.name)) if release is not None else ()
+
+
 def workloads_of(world: World, state: ObjectState) -> set[ObjectRef]:
     """Return the workloads of the Helm release that a HelmRelease manages."""
-    release = managed_by(state)
-    return set(world.released.get(release, ())) if release else set()
+    return set().union(*(world.released.get(claim, ()) for claim in claims_of(state)))
 
 
 def managers_of(world: World, workload: ObjectRef) -> tuple[ObjectRef, ...]:

@@ -12,6 +12,7 @@ from daemon.engine.detect import detect
 from daemon.engine.evidence import gather
 from daemon.engine.graph import BROKEN, root_of
 from daemon.engine.match import match
+from daemon.engine.neglect import LOOK_OUT, look_out
 from daemon.engine.standing import standing, verify
 from daemon.engine.world import RESOLVED_KEPT, Case, World
 from daemon.model.effects import Commit, Effect, ForgetBefore, SaveDelivery, SaveIncident
@@ -46,6 +47,8 @@ def step(world: World, signal: Signal) -> tuple[Effect, ...]:
     """Take one signal in; return what must be done, the commit first."""
     world.now = max(world.now, signal.at) if world.counts["steps"] else signal.at
     world.counts["steps"] += 1
+    if isinstance(signal, ObjectChanged | ObjectGone | EventSeen | ReleaseSeen):
+        world.heard_at = world.now
     _record(world, signal)
     return _settle(world)
 
@@ -116,6 +119,8 @@ def _wake(world: World, what: object) -> None:
             world.mark(what)
         case str() if what == RETENTION:
             _retain(world)
+        case str() if what == LOOK_OUT:
+            look_out(world)
         case str():
             if what in world.cases:
                 world.touch(IncidentId(what))
@@ -137,6 +142,7 @@ def _evaluate(world: World) -> None:
         _touch_incidents(world, ref)
     for finding in sorted(fired, key=lambda each: (each.since, each.ref, each.test)):
         correlate.assign(world, finding)
+        world.mark(finding.ref)  # what only sharpens a finding can speak now
 
 
 def _touch_incidents(world: World, ref: ObjectRef) -> None:

@@ -1,19 +1,20 @@
-"""Causes that no Flux field names: the node below the pods, what many objects need alike, who brings a missing kind.
+"""Causes that no Flux field names: the node below the pods, what many objects need alike, who brings what is missing.
 
-A node that died explains the checks that wait for its pods. One admission webhook or one host that does not answer
+A node that died explains the checks that wait for its pods. One webhook, policy, account, missing ConfigMap or host
 fails many objects with the same words, and they have no other link (flux.md 0.3, 27): the one that failed first stands
-for all. A kind that is not served is brought by whoever has its definition in an inventory.
+for all. A kind that is not served, or a namespace that is not there, is brought by whoever has it in an inventory.
 """
 
 from collections.abc import Iterator
 
 from daemon.engine.health import is_lagging
-from daemon.engine.release import managers_of
+from daemon.engine.lineage import above, named_by, pods_of
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import GROUP
+from daemon.flux.culprit import GROUP, HOST, NAMESPACE, shared_fault
 from daemon.flux.kinds import HELM, KUSTOMIZE, NOTIFICATION, SOURCE
+from daemon.model.findings import FindingState
 from daemon.model.objects import Health, ObjectState
-from daemon.model.refs import ObjectRef
+from daemon.model.refs import Fingerprint, ObjectRef
 
 LISTED_TOGETHER = 30.0
 """Seconds by which a cause may be seen after what it broke: the first lists come in any order."""
@@ -27,6 +28,11 @@ CONTROLLERS = {
 }
 """API group to the controller that moves its objects."""
 DEFINITION = "CustomResourceDefinition"
+MISSING = "missing "
+"""How the fault of an object begins whose spec names a ConfigMap, Secret or account that is not there."""
+CONTROLLER_SILENT = "controller-silent"
+UNFINISHED = "run-unfinished"
+STANDS_STILL = (Health.FAILED, Health.BLOCKED, Health.SUSPENDED, Health.TERMINATING)
 
 
 def dead_nodes(world: World, known: Known, blamed: tuple[ObjectRef, ...]) -> Iterator[ObjectRef]:
@@ -35,8 +41,8 @@ def dead_nodes(world: World, known: Known, blamed: tuple[ObjectRef, ...]) -> Ite
         other = world.known(workload)
         if other is None or other.state.replicas is None or other.state.replicas.complete:
             continue
-        for pod in _pods(world, workload):
-            node = world.objects[pod].state.node
+        for pod in pods_of(world, workload):
+            node = pod.state.node
             below = world.known(node) if node is not None else None
             if node is not None and below is not None and below.health is Health.FAILED and _before(below, known):
                 yield node
@@ -44,18 +50,40 @@ def dead_nodes(world: World, known: Known, blamed: tuple[ObjectRef, ...]) -> Ite
 
 def standing_on(world: World, node: ObjectRef) -> set[ObjectRef]:
     """Return what may fail because of a node: whoever applies, checks or releases the workloads of its pods."""
-    near: set[ObjectRef] = set()
-    for pod in world.hosted.get(node, ()):
-        known = world.known(pod)
-        owners = set(known.state.owners) if known is not None else set()
-        owners |= {above for owner in owners for above in _owners(world, owner)}
-        for owner in owners:
-            near |= world.parents.get(owner, set()) | set(managers_of(world, owner))
-    return near
+    return set().union(*(above(world, pod) for pod in world.hosted.get(node, ())))
+
+
+def common_fault(world: World, known: Known) -> str:
+    """Return what an object fails of and others may fail of too, by its own words or those of its pods; or nothing.
+
+    A pod's trouble names the host now and then only (kubelet tells it by turns with its back-off): once heard it stays.
+    """
+    failed = known.failed
+    if failed is None:
+        return ""
+    need = missing_need(known.state, failed.message)
+    found = f"{MISSING}{need}" if need is not None else shared_fault(failed.message)
+    if found:
+        return found
+    pods = (pod for workload in named_by(world, failed) for pod in pods_of(world, workload))
+    told = (shared_fault(pod.state.pod.message) for pod in pods if pod.state.pod and HOST.search(pod.state.pod.message))
+    return next(told, known.shared)
+
+
+def missing_need(state: ObjectState, message: str) -> ObjectRef | None:
+    """Return the ConfigMap, Secret or account of the spec that a message says is not there; without reading any."""
+    low = message.lower()
+    if not state.needs or "not found" not in low:
+        return None
+    for need in state.needs:
+        named = (f'"{need.name}"', f"'{need.place}'", f"/{need.name}'")
+        if need.kind.lower() in low and any(each in message for each in named):
+            return need
+    return None
 
 
 def alike(world: World, known: Known) -> Iterator[ObjectRef]:
-    """Yield the object that failed first of all those that the same webhook or host fails; nothing for that one."""
+    """Yield the object that failed first of all those with the same fault from outside; nothing for that one."""
     peers = world.sharing.get(known.shared, ()) if known.shared else ()
     failing = [world.objects[ref] for ref in peers if world.objects[ref].health is Health.FAILED]
     if len(failing) > 1:
@@ -65,28 +93,36 @@ def alike(world: World, known: Known) -> Iterator[ObjectRef]:
 
 
 def peers_of(world: World, ref: ObjectRef) -> set[ObjectRef]:
-    """Return the objects that the same webhook or host fails."""
+    """Return the objects that the same thing from outside fails."""
     known = world.known(ref)
     return set(world.sharing.get(known.shared, ())) if known is not None and known.shared else set()
 
 
 def providers(world: World, known: Known) -> Iterator[ObjectRef]:
-    """Yield the broken appliers whose inventory has a definition of the group whose kind is missing."""
-    if not known.shared.startswith(GROUP):
-        return
-    for ref in sorted(world.definers.get(known.shared.removeprefix(GROUP), ())):
-        health = world.health(ref)
-        if ref != known.state.ref and health in (Health.FAILED, Health.BLOCKED, Health.SUSPENDED, Health.TERMINATING):
+    """Yield the broken appliers that bring the missing kind or namespace; and the namespace that is on its way out."""
+    for ref in sorted(world.bringers.get(known.shared, ())):
+        if ref != known.state.ref and world.health(ref) in STANDS_STILL:
             yield ref
+    if known.shared.startswith(NAMESPACE):
+        namespace = ObjectRef(known.state.ref.cluster, "", "Namespace", "", known.shared.removeprefix(NAMESPACE))
+        if world.health(namespace) is Health.TERMINATING:
+            yield namespace
 
 
 def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:
-    """Return what fails for want of a kind whose group this object defines."""
-    near: set[ObjectRef] = set()
+    """Return what fails for want of what this object brings, or is: a kind, a namespace."""
+    near = set(world.sharing.get(brought_by(ref), ()))
     for shared, lacking in world.sharing.items():
-        if shared.startswith(GROUP) and ref in world.definers.get(shared.removeprefix(GROUP), ()):
+        if ref in world.bringers.get(shared, ()):
             near |= lacking
     return near
+
+
+def brought_by(ref: ObjectRef) -> str:
+    """Return the fault that ends when this object is applied: a missing kind or a missing namespace; else nothing."""
+    if ref.kind == DEFINITION:
+        return GROUP + ref.name.partition(".")[2]  # a definition is called PLURAL.GROUP
+    return NAMESPACE + ref.name if ref.kind == "Namespace" else ""
 
 
 def controller_of(state: ObjectState) -> str:
@@ -102,10 +138,21 @@ def is_down(state: ObjectState) -> bool:
 
 
 def silent_controllers(world: World, state: ObjectState) -> Iterator[ObjectRef]:
-    """Yield the Deployments of the controller of an object's kind that have no pod."""
+    """Yield the Deployments of the controller of an object's kind that have no pod, or whose pod does nothing."""
     for ref in sorted(world.controllers.get(CONTROLLERS.get(state.ref.group, ""), ())):
-        if is_down(world.objects[ref].state):
+        if is_down(world.objects[ref].state) or is_firing(world, CONTROLLER_SILENT, ref):
             yield ref
+
+
+def stands_still(world: World, known: Known) -> bool:
+    """Say whether nobody works on what an object asks for: a spec not looked at, a run that never ended."""
+    return is_lagging(known.state) or is_firing(world, UNFINISHED, known.state.ref)
+
+
+def is_firing(world: World, test: str, ref: ObjectRef) -> bool:
+    """Say whether one test fires for an object."""
+    finding = world.findings.get(Fingerprint(test, ref))
+    return finding is not None and finding.state is FindingState.FIRING
 
 
 def moved_by(world: World, ref: ObjectRef) -> set[ObjectRef]:
@@ -115,23 +162,7 @@ def moved_by(world: World, ref: ObjectRef) -> set[ObjectRef]:
     if not name:
         return set()
     groups = {group for group, controller in CONTROLLERS.items() if controller == name}
-    return {each for each, other in world.objects.items() if each.group in groups and is_lagging(other.state)}
-
-
-def group_of_definition(ref: ObjectRef) -> str:
-    """Return the API group that a CustomResourceDefinition brings (its name is PLURAL.GROUP); empty for others."""
-    return ref.name.partition(".")[2] if ref.kind == DEFINITION else ""
-
-
-def _pods(world: World, workload: ObjectRef) -> set[ObjectRef]:
-    children = world.owned.get(workload, set())
-    below = children.union(*(world.owned.get(child, ()) for child in children))
-    return {ref for ref in below if ref.kind == "Pod" and ref in world.objects}
-
-
-def _owners(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
-    known = world.known(ref)
-    return known.state.owners if known is not None else ()
+    return {each for each, other in world.objects.items() if each.group in groups and stands_still(world, other)}
 
 
 def _before(cause: Known, effect: Known) -> bool:

@@ -23,6 +23,8 @@ from daemon.rules.ruleset import EMPTY, RuleSet, specificity
 EVENTS_KEPT = 8
 """Events remembered for one object: enough for the evidence of an incident, bounded for a storm."""
 
+DIAGNOSES = frozenset({"image-pull", "crash-loop", "unschedulable"})
+"""Detectors that sharpen what a rule has found: of two that say the same, theirs is the better next step."""
 RESOLVED_KEPT = 500
 """Resolved incidents kept in memory; the ledger has the rest."""
 
@@ -70,9 +72,11 @@ class Known:
     moved_at: datetime | None = None
     """When `health` last changed."""
     heard_at: datetime | None = None
-    """When it last changed in any way: what a controller that works does to its objects again and again."""
+    """When it last changed in any way."""
+    worked_at: datetime | None = None
+    """When its status last changed: what a controller that works does to its objects again and again."""
     shared: str = ""
-    """The webhook or host that its failure names; others may fail of the same."""
+    """The fault from outside that its failure names; others may fail of the same."""
     revised_at: datetime | None = None
     """When its artifact last took a new revision."""
     suspended_at: datetime | None = None
@@ -158,12 +162,16 @@ class World:
     """Name of a Flux controller to the Deployments that run it."""
     hosted: dict[ObjectRef, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     """Node to the pods on it."""
-    definers: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
-    """API group to the appliers whose inventory has a definition of it."""
+    bringers: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """What may be missing (an API group, a namespace) to the appliers whose inventory has it."""
     sharing: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
-    """Webhook or host to the objects whose failure names it."""
+    """A fault from outside (webhook, policy, host, missing ConfigMap, …) to the objects whose failure names it."""
+    upstreams: dict[str, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    """What a source fetches (kind, address, reference) to the sources that fetch it."""
     releases: dict[tuple[str, str], dict[int, ReleaseSeen]] = field(default_factory=dict)
     events: dict[ObjectRef, deque[EventSeen]] = field(default_factory=dict)
+    heard_at: datetime | None = None
+    """When the cluster last said anything at all: silence counts against a controller only while others are heard."""
     synced: set[str] = field(default_factory=set)
     stale: dict[str, str] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
@@ -243,7 +251,8 @@ class World:
 
     def _rank(self, finding: Finding) -> tuple[int, tuple[int, int, int, str]]:
         rule = self.rules.rule(finding.test)
-        return -finding.severity, specificity(rule) if rule is not None else (0, 0, 0, finding.test)
+        found = -1 if finding.test in DIAGNOSES else 0
+        return -finding.severity, specificity(rule) if rule is not None else (found, 0, 0, finding.test)
 
     def case_of(self, ref: ObjectRef) -> Case | None:
         """Return the open case that an object belongs to."""

@@ -38,11 +38,22 @@ CHANGE = re.compile(
 )
 WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]+)"')
 HOST = re.compile(
-    r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)[^:]*| (?P<address>[A-Za-z0-9.:\[\]-]+)): "
-    r"(?=connect|i/o|no such|server)"
+    r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)(?: on \S+)?| (?P<address>[A-Za-z0-9.:\[\]-]+)): "
+    r"(?=connect|i/o|no such|server|read udp)"
 )
-MISSING_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<group>[^"/]*)/?[^"/]*"')
+MISSING_KIND = re.compile(r'no matches for kind "[^"]+" in version "(?P<group>[^"/]*)/?[^"/]*"')
+MISSING_NAMESPACE = re.compile(
+    r'namespaces "(?P<missing>[^"]+)" not found|in namespace (?P<ending>[a-z0-9.-]+) because it is being terminated'
+)
+POLICY = re.compile(r"(?:Validating|Mutating)AdmissionPolicy '(?P<name>[^']+)'")
+DENIED = re.compile(r'admission webhook "(?P<hook>[^"]+)" denied the request:\s*(?P<said>.*)', re.DOTALL)
+CONSTRAINT = re.compile(
+    r"\[(?P<gatekeeper>[^\]]+)\]|blocked due to the following policies\s+(?P<kyverno>[A-Za-z0-9._-]+):"
+)
+"""How Gatekeeper and Kyverno name, behind one webhook for all, the policy that denies."""
+ACCOUNT = re.compile(r'User "system:serviceaccount:(?P<namespace>[^:"]+):(?P<name>[^:"]+)" cannot ')
 GROUP = "group "
+NAMESPACE = "namespace "
 EMPTY_WORDS = (
     "context deadline exceeded",
     "would exceed context deadline",
@@ -113,15 +124,20 @@ def dependency_of(message: str) -> tuple[str, str] | None:
 
 
 def shared_fault(message: str) -> str:
-    """Return what many objects fail of alike: a webhook, a host or an API group that is not there; or nothing."""
-    missing = MISSING_KIND.search(message)
-    if missing is not None:
-        return GROUP + missing["group"]
-    webhook = WEBHOOK.search(message)
-    if webhook is not None:
-        return f"webhook {webhook['name']}"
-    host = HOST.search(message)
-    return f"host {host['name'] or host['address']}" if host is not None else ""
+    """Return what many objects fail of alike, or nothing.
+
+    An API group or a namespace that is not there, a webhook or a host that does not answer, a policy that denies, an
+    account without rights: Flux names it in the text and in no field.
+    """
+    for pattern, word in SHARED:
+        found = pattern.search(message)
+        if found is not None:
+            return word + "/".join(part for part in found.groups() if part)
+    denied = DENIED.search(message)
+    policy = CONSTRAINT.search(denied["said"]) if denied is not None else None
+    if denied is None or policy is None:
+        return ""  # a webhook's own words about one object say nothing of another
+    return f"policy {policy['gatekeeper'] or policy['kyverno']} of {denied['hook']}"
 
 
 def changed_lines(message: str) -> tuple[tuple[str, str, str, str], ...]:
@@ -162,6 +178,15 @@ def _short(text: str) -> str:
     return line if len(line) <= LINE else line[: LINE - 1] + "…"
 
 
+SHARED: tuple[tuple[re.Pattern[str], str], ...] = (
+    (MISSING_KIND, GROUP),
+    (MISSING_NAMESPACE, NAMESPACE),
+    (WEBHOOK, "webhook "),
+    (POLICY, "policy "),
+    (ACCOUNT, "account "),
+    (HOST, "host "),
+)
+"""What is asked of a message in this order, and the word that the answer begins with."""
 NORMAL: tuple[tuple[re.Pattern[str], str], ...] = (
     (STAMP, "TIME"),
     (TEMPORARY, "DIR"),

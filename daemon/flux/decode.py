@@ -154,7 +154,10 @@ def decode_webhook(body: Raw, cluster: str, at: datetime) -> EventSeen:
 
 
 def decode_release(raw: Raw, cluster: str, at: datetime, *, gone: bool = False) -> ReleaseSeen | None:
-    """Return one revision of a Helm release by its Secret's labels alone, or None for any other Secret."""
+    """Return one revision of a Helm release by its Secret's labels alone, or None for any other Secret.
+
+    Its writer is who wrote first: whoever supersedes a revision writes to its Secret too (recording adopted-release).
+    """
     metadata = mapping(raw.get("metadata"))
     labels, name = texts(metadata.get("labels")), text(metadata.get("name"))
     if not name.startswith(HELM_PREFIX) or labels.get("owner") != "helm":
@@ -163,7 +166,7 @@ def decode_release(raw: Raw, cluster: str, at: datetime, *, gone: bool = False) 
     if not revision.isdecimal():
         return None
     writers = [writer for writer in _writers(metadata) if not writer.subresource]
-    last = max(writers, key=lambda writer: (writer.at is not None, writer.at or at), default=None)
+    first = min(writers, key=lambda writer: (writer.at is None, writer.at or at), default=None)
     return ReleaseSeen(
         at=at,
         cluster=cluster,
@@ -171,7 +174,7 @@ def decode_release(raw: Raw, cluster: str, at: datetime, *, gone: bool = False) 
         release=labels.get("name") or name.removeprefix(HELM_PREFIX).rpartition(".v")[0],
         revision=int(revision),
         status=labels.get("status", "unknown"),
-        writer=last.manager if last is not None else "",
+        writer=first.manager if first is not None else "",
         created_at=moment(metadata.get("creationTimestamp")),
         gone=gone,
     )

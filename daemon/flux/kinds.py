@@ -121,6 +121,6 @@ def group_for_kind(kind: str) -> str:
     return known.group if known else ""
 
 
-CONTEXT_WATCHED = ("Event", "Deployment", "DaemonSet", "StatefulSet", "Node", "CustomResourceDefinition")
+CONTEXT_WATCHED = ("Event", "Namespace", "Deployment", "DaemonSet", "StatefulSet", "Node", "CustomResourceDefinition")
 WATCHED: tuple[Kind, ...] = tuple(each for each in KINDS if each.flux or each.kind in CONTEXT_WATCHED)
 """What a live daemon watches, one watch each; Helm's Secrets are asked for apart, pods are read on demand."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sys import intern
 from typing import TypedDict
 
-from daemon.flux.fields import mapping, moment, number, sequence, text
+from daemon.flux.fields import mapping, moment, number, sequence, text, texts
 from daemon.flux.kinds import HELM, KUSTOMIZE, SOURCE, group_for_kind, group_of
 from daemon.model.objects import Dependency, HelmTarget, PodTrouble, ReleaseRevision, Replicas
 from daemon.model.redact import redact
@@ -25,6 +25,8 @@ PAUSED = {
 """Annotations that stand for spec.suspend on kinds that have none (flux.md 2.5)."""
 WELL_PHASES = ("Running", "Succeeded")
 INVENTORY_PARTS = 3
+ONE_REVISION = ("GitRepository", "OCIRepository")
+"""Sources whose revision is the far side's own; an index or a bucket is summed up anew by each that fetches it."""
 
 
 AUTHORS = "org.opencontainers.image.authors"
@@ -46,6 +48,7 @@ class Facts(TypedDict, total=False):
     applied_revision: str
     attempted_revision: str
     artifact_revision: str
+    upstream: str
     artifact_author: str
     replicas: Replicas | None
     helm: HelmTarget | None
@@ -157,11 +160,21 @@ def _source(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
     artifact = mapping(status.get("artifact"))
     author = text(mapping(artifact.get("metadata")).get(AUTHORS))
     facts: Facts = {"artifact_revision": text(artifact.get("revision")), "artifact_author": author}
+    facts["upstream"] = _upstream(ref, spec)
     if ref.kind == "HelmChart":
         facts["source"] = _source_ref(ref, mapping(spec.get("sourceRef")))
     secrets = [text(mapping(spec.get(key)).get("name")) for key in ("secretRef", "certSecretRef", "proxySecretRef")]
     facts["needs"] = tuple(ObjectRef(ref.cluster, "", "Secret", ref.namespace, name) for name in secrets if name)
     return facts
+
+
+def _upstream(ref: ObjectRef, spec: Raw) -> str:
+    """Return kind, address and reference of what a source fetches; empty where two fetches may rightly differ."""
+    address = text(spec.get("url"))
+    if not address or ref.kind not in ONE_REVISION:
+        return ""
+    wanted = sorted((key, value) for key, value in texts(spec.get("ref")).items())
+    return intern(" ".join([ref.kind, redact(address), *(f"{key}={value}" for key, value in wanted)]))
 
 
 def _depends_on(ref: ObjectRef, spec: Raw) -> tuple[Dependency, ...]:

@@ -141,6 +141,8 @@ class ObjectState:
     applied_revision: str = ""
     attempted_revision: str = ""
     artifact_revision: str = ""
+    upstream: str = ""
+    """What a source fetches: its kind, address and reference. Two sources with one upstream must tell one revision."""
     artifact_author: str = ""
     """What an OCI artifact's annotations say of who made it."""
     requested_at: str = ""

@@ -55,6 +55,14 @@ DETECTORS = frozenset(
         "request-unhandled",
         "suspended-long",
         "controller-down",
+        "controller-silent",
+        "run-unfinished",
+        "source-behind",
+        "release-contended",
+        "need-missing",
+        "image-pull",
+        "crash-loop",
+        "unschedulable",
     }
 )
 EVIDENCE = frozenset({"culprit", "events", "helm-release", "workload"})

@@ -95,8 +95,10 @@ def test_the_first_signal_tells_the_time():
     assert other.now == T0
 
 
-def test_nothing_waits_when_nothing_is_wrong():
-    assert next_deadline(Story().world) is None
+def test_only_the_look_out_for_silence_waits_when_nothing_is_wrong():
+    story = Story()
+    assert next_deadline(story.world) == T0 + timedelta(seconds=60)
+    assert len(story.world.heap) == 1
 
 
 def test_what_cannot_be_woken_is_a_fault_of_ours():

@@ -408,10 +408,10 @@ def secret(name: str = "sh.helm.release.v1.db.v3", kind: str = "Secret", **label
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": {"release": "x"}}
 
 
-def test_helms_storage_is_read_by_its_labels_and_its_last_writer():
+def test_helms_storage_is_read_by_its_labels_and_by_who_wrote_it_first():
     found = signal_of(secret(), "c", AT)
     assert isinstance(found, ReleaseSeen)
-    assert (found.release, found.revision, found.status, found.writer) == ("db", 3, "deployed", "helm-controller")
+    assert (found.release, found.revision, found.status, found.writer) == ("db", 3, "deployed", "Helm")
     gone = gone_of(secret(kind="PartialObjectMetadata"), "c", AT)
     assert isinstance(gone, ReleaseSeen)
     assert gone.gone
