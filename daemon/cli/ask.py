@@ -86,18 +86,37 @@ def timeline(incident: str, output: str, server: str, token_file: str) -> None:
 
 
 @click.command()
-@click.argument("wanted", metavar="KIND/NAME")
+@click.argument("words", nargs=-1, required=True, metavar="[not] KIND/NAME")
 @click.option("-n", "--namespace", default="flux-system", show_default=True, help="Namespace of the object.")
-@click.option("--all", "everything", is_flag=True, help="Also the rules that are not about this object.")
+@click.option("--incident", default="", help="Why it is, or is not, in this one.")
+@click.option("--rule", default="", help="Only the rule or detector of this name.")
+@click.option("--all", "everything", is_flag=True, help="Every rule of its kind and every detector, as `why not` does.")
 @output_option("table", "json", "yaml")
 @server_options
-def why(wanted: str, namespace: str, everything: bool, output: str, server: str, token_file: str) -> None:
-    """Say why an object is, or is not, in an incident: its causes, and every rule clause by clause."""
+def why(
+    *,
+    words: tuple[str, ...],
+    namespace: str,
+    incident: str,
+    rule: str,
+    everything: bool,
+    output: str,
+    server: str,
+    token_file: str,
+) -> None:
+    """Say why an object is in an incident: the way to its root, and the rules that hold, clause by clause.
+
+    `why not KIND/NAME` says of every rule of its kind and of every detector where it stopped.
+    """
     del token_file
+    against = words[0].lower() == "not"
+    wanted = words[1 if against else 0] if len(words) == 1 + against else ""
     kind, _, name = wanted.partition("/")
     if not name:
         raise click.UsageError("name the object as KIND/NAME, for example kustomization/apps")
-    found = ask(server, "/api/v1/why", {"kind": kind, "namespace": namespace, "name": name})
+    asked = {"kind": kind, "namespace": namespace, "name": name, "incident": incident}
+    found = narrowed(ask(server, "/api/v1/why", {key: value for key, value in asked.items() if value}), rule)
+    everything = everything or against or bool(rule)
     if output != "table":
         emit(found, output)
         return
@@ -169,6 +188,16 @@ def actions(what: str, server: str, token_file: str) -> None:
     say("all actions are paused" if what == "pause" else "actions may run again")
 
 
+def narrowed(found: Document, rule: str) -> Document:
+    """Return an explanation with one rule or detector alone; a usage error when none is called so."""
+    if not rule:
+        return found
+    told = {key: [each for each in _maps(found.get(key)) if each.get("rule") == rule] for key in ("rules", "detectors")}
+    if found.get("known") and not any(told.values()):
+        raise click.UsageError(f"no rule about this kind and no detector is called {rule!r}")
+    return {**found, **told}
+
+
 def _plan(server: str, wanted: str) -> Document:
     """Return the plan of this id, or of the incident of this id. A usage error when there is none."""
     for incident in _items(ask(server, "/api/v1/incidents")):
@@ -205,7 +234,10 @@ def _incident_row(item: Document, *, wide: bool) -> list[str]:
 
 
 def _items(found: Document) -> list[Document]:
-    items = found.get("items")
+    return _maps(found.get("items"))
+
+
+def _maps(items: object) -> list[Document]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 

@@ -40,22 +40,33 @@ def card(incident: Mapping[str, object]) -> str:
 
 
 def explanation(found: Mapping[str, object], *, everything: bool = False) -> str:
-    """Return why an object is or is not in an incident; of the rules those that are about it, or all."""
+    """Return why an object is or is not in an incident; of the rules and detectors those that are near, or all."""
     lines = [_of(found, "answer")]
+    for index, step in enumerate(_maps(found.get("path")), start=1):
+        lines.append(f"{'  ' * index}← {place(step.get('object'))}: {_of(step, 'because')}")
     causes = [place(cause) for cause in _maps(found.get("causes"))]
-    if causes:
+    if causes and not found.get("path"):
         lines.append(f"It waits for, or is broken by: {', '.join(causes)}")
+    if found.get("suppressed"):
+        lines.append(f"Nobody is told of it now: {_of(found, 'suppressed')}")
     findings = _maps(found.get("findings"))
     lines += [f"{_of(each, 'state')}: {_of(each, 'test')}: {_of(each, 'summary')}" for each in findings]
     for rule in _maps(found.get("rules")):
-        clauses = _maps(rule.get("clauses"))
-        if not (everything or rule.get("held") or len(clauses) > NEAR or rule.get("error")):
-            continue
-        lines.append(f"rule {_of(rule, 'rule')}: {'holds' if rule.get('held') else 'does not hold'}")
-        for clause in clauses:
-            mark = {True: "✓", False: "✗"}.get(clause.get("held") is True, "?")
-            lines.append(f"  {mark} {_of(clause, 'name')}: wanted {_of(clause, 'wanted')}, was {_of(clause, 'seen')}")
+        if everything or rule.get("held") or len(_maps(rule.get("clauses"))) > NEAR or rule.get("error"):
+            lines += _trace("rule", rule)
+    for detector in _maps(found.get("detectors")):
+        if everything or len(_maps(detector.get("clauses"))) > 1:
+            lines += _trace("detector", detector)
     return "\n".join(lines)
+
+
+def _trace(what: str, told: Mapping[str, object]) -> list[str]:
+    lines = [f"{what} {_of(told, 'rule')}: {'holds' if told.get('held') else 'does not hold'}"]
+    for clause in _maps(told.get("clauses")):
+        held = clause.get("held")
+        mark = "?" if held is None else "✓" if held else "✗"
+        lines.append(f"  {mark} {_of(clause, 'name')}: wanted {_of(clause, 'wanted')}, was {_of(clause, 'seen')}")
+    return lines
 
 
 def tree(members: Sequence[Mapping[str, object]]) -> list[str]:

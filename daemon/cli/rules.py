@@ -37,16 +37,17 @@ def check(places: tuple[Path, ...], lint_fatal: bool) -> None:
 @rules.command("test")
 @PLACES
 @click.option("--run", "only", default="", help="Only the rule of this name.")
+@click.option("--diff", is_flag=True, help="Show of each failed example what was expected and what came, and why.")
 @click.option("--junit", "report", type=click.Path(path_type=Path), help="Write the results as JUnit XML, for a CI.")
 @output_option("table", "json", "yaml")
-def test_examples(places: tuple[Path, ...], only: str, report: Path | None, output: str) -> None:
-    """Run the examples that rules carry through the real engine, on virtual time."""
+def test_examples(*, places: tuple[Path, ...], only: str, diff: bool, report: Path | None, output: str) -> None:
+    """Run the examples that rules and detectors carry through the real engine, on virtual time."""
     from daemon.model.documents import API_VERSION
-    from daemon.replay.examples import run_examples
+    from daemon.replay.examples import difference, run_examples
 
     ruleset = load_rules(places)
-    if only and ruleset.rule(only) is None:
-        raise click.UsageError(f"no rule is called {only!r}")
+    if only and ruleset.rule(only) is None and only not in ruleset.detector_examples:
+        raise click.UsageError(f"no rule or detector with examples is called {only!r}")
     results = run_examples(ruleset, only)
     if report is not None:
         from daemon.replay.junit import junit
@@ -59,10 +60,19 @@ def test_examples(places: tuple[Path, ...], only: str, report: Path | None, outp
     if output == "table":
         for result in failed:
             click.echo(printable(f"{result.file}:{result.line}: {result.rule}: {result.example}: {result.detail}"))
+            for line in difference(result) if diff else ():
+                click.echo(printable(f"  {line}"))
         say(f"{len(results) - len(failed)} examples passed, {len(failed)} failed")
     else:
         items = [
-            {"rule": each.rule, "example": each.example, "passed": each.passed, "detail": each.detail}
+            {
+                "rule": each.rule,
+                "example": each.example,
+                "passed": each.passed,
+                "detail": each.detail,
+                "expected": dict(each.wanted),
+                "got": dict(each.seen),
+            }
             for each in results
         ]
         emit({"apiVersion": API_VERSION, "kind": "RuleTestReport", "failed": len(failed), "items": items}, output)

@@ -36,6 +36,8 @@ TALKATIVE = (KUSTOMIZE, HELM)
 SHOWN = 5
 """Objects that a finding about many names."""
 SOURCE_WORDS = {"GitRepository": "git", "OCIRepository": "oci"}
+CONTENDED = "release-contended"
+"""A detector that falls silent by the clock alone."""
 LOOK_OUT = "look out for silence"
 """What the step is woken about now and then; no incident has an id that is a sentence."""
 LOOK_OUT_EVERY = 60.0
@@ -193,6 +195,7 @@ def look_out(world: World) -> None:
     """Have every controller and every run that lasts too long looked at now and then: silence sends no signal."""
     for refs in world.controllers.values():
         world.mark(*sorted(refs))
+    world.mark(*sorted(each.ref for each in world.findings if each.test == CONTENDED))
     for ref, known in world.objects.items():
         if known.health is Health.IN_PROGRESS and _lasts_too_long(world, known):
             world.mark(ref)

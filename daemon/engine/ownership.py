@@ -22,7 +22,7 @@ SETTLES_FOR = 60.0
 FIGHTS = 2
 """Times that each of two appliers must have changed one object: once each is a hand-over, twice is a fight."""
 OVER_AFTER = 300.0
-"""Seconds beyond its interval after which a release that nobody wrote to again is at peace."""
+"""Seconds beyond its interval after which a release that nobody wrote to again is at peace (to the next look-out)."""
 HELM_CONTROLLER = "helm-controller"
 
 
@@ -60,7 +60,6 @@ def release_contended(world: World, known: Known) -> Draft | None:
     over = (own.created_at or own.at) + timedelta(seconds=patience)
     if over <= world.now:
         return None
-    world.at(over, state.ref)
     times = "once" if len(turns) == 1 else f"{len(turns)} times"
     return Draft(
         "release-contended",

@@ -5,12 +5,11 @@ The pump and the web server live in one loop, so an answer is always of one step
 
 from collections.abc import Mapping
 
-from daemon.engine.graph import causes_of, root_of
-from daemon.engine.match import FAULTS_TO_DISABLE, trace
+from daemon.engine.explain import why
+from daemon.engine.match import FAULTS_TO_DISABLE
 from daemon.engine.world import World
 from daemon.flux.kinds import kind_of
-from daemon.model.documents import object_document, ref_document, stamp
-from daemon.model.findings import Finding, Trace
+from daemon.model.findings import Finding
 from daemon.model.incidents import Incident
 from daemon.model.notices import Silence
 from daemon.model.objects import Health, ObjectState
@@ -72,30 +71,9 @@ class WorldView:
             sorted((each for each in known if each.ends_at > world.now), key=lambda each: (each.ends_at, each.id))
         )
 
-    def why(self, ref: ObjectRef) -> Json:
-        """Say why an object is or is not in an incident: health, causes, every rule clause by clause."""
-        world = self._world
-        known = world.known(ref)
-        if known is None:
-            return {"object": ref_document(ref), "known": False, "answer": f"{ref} does not exist, or is not watched"}
-        case = world.case_of(ref)
-        root = root_of(world, ref)
-        rules = [trace(world, known, rule) for rule in world.rules.for_kind(ref.kind)]
-        return {
-            "object": object_document(known.state, known.health.value),
-            "known": True,
-            "answer": _answer(world, ref, root),
-            "incident": case.incident.id if case else None,
-            "root": ref_document(root),
-            "causes": [ref_document(cause) for cause in causes_of(world, ref)],
-            "failing_since": stamp(known.failing_since),
-            "findings": [
-                {"test": finding.test, "state": finding.state.value, "summary": finding.summary}
-                for finding in self.findings()
-                if finding.ref == ref
-            ],
-            "rules": [_trace_document(each) for each in rules],
-        }
+    def why(self, ref: ObjectRef, incident: str = "") -> Json:
+        """Say why an object is or is not in an incident: health, the way to its root, every rule and detector."""
+        return why(self._world, ref, incident)
 
     def readiness(self) -> Readiness:
         """Say whether every expected kind is in sync, and what is not."""
@@ -128,27 +106,3 @@ class WorldView:
 def _is_flux(ref: ObjectRef) -> bool:
     kind = kind_of(ref.group, ref.kind)
     return kind is not None and kind.flux
-
-
-def _answer(world: World, ref: ObjectRef, root: ObjectRef) -> str:
-    case = world.case_of(ref)
-    health = world.health(ref).value
-    if case is not None and case.incident.root == ref:
-        return f"{ref} is the root of incident {case.incident.id}: {case.incident.cause}"
-    if case is not None:
-        return f"{ref} ({health}) is in incident {case.incident.id}; its root is {case.incident.root}"
-    if root != ref:
-        return f"{ref} ({health}) waits for {root}, which is in no incident (yet)"
-    return f"{ref} ({health}) is in no incident"
-
-
-def _trace_document(told: Trace) -> dict[str, object]:
-    return {
-        "rule": told.rule,
-        "held": told.held,
-        "error": told.error,
-        "clauses": [
-            {"name": clause.name, "wanted": clause.wanted, "seen": clause.seen, "held": clause.held}
-            for clause in told.clauses
-        ],
-    }

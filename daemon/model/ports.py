@@ -150,8 +150,8 @@ class View(Protocol):
         """Return every silence in force, the one that ends first before the others."""
         ...
 
-    def why(self, ref: ObjectRef) -> Json:
-        """Say why an object is or is not in an incident, rule by rule."""
+    def why(self, ref: ObjectRef, incident: str = "") -> Json:
+        """Say why an object is or is not in an incident (or in the one named), by every rule and detector."""
         ...
 
     def readiness(self) -> Readiness:

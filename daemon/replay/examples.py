@@ -1,31 +1,36 @@
-"""`rules test`: each rule's own examples through the real step, on virtual time.
+"""`rules test`: the examples of rules and detectors through the real decoder and the real step, on virtual time.
 
-The object of an example is made from the rule's match; what it says over time stands in `given`. Limit: one object and
-the ones that wait for it, so what needs more of a graph is tested by stories and recordings.
+The object of an example is made from the rule's match; what it says over time stands in `given`, beside it whatever
+`others` show. Limit: a handful of objects; what needs a whole cluster is tested by stories and recordings.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from daemon.engine.match import trace
 from daemon.engine.step import adopt, next_deadline, step
 from daemon.engine.world import Limits, World
-from daemon.flux.kinds import group_for_kind
-from daemon.model.findings import Finding, FindingState
-from daemon.model.objects import Condition, Dependency, ObjectState
+from daemon.flux.decode import gone_of, signal_of
+from daemon.flux.kinds import KINDS, group_for_kind, kind_of, resource_of
+from daemon.model.findings import Clause, Finding, FindingState
 from daemon.model.refs import Fingerprint, ObjectRef
-from daemon.model.signals import ObjectChanged, Synced, Tick
-from daemon.rules.ruleset import Example, GivenState, Rule, RuleSet
+from daemon.model.signals import Signal, Synced, Tick
+from daemon.rules.ruleset import Example, GivenState, Other, RuleSet
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""Where virtual time begins; no rule can see it."""
+"""Where virtual time begins: an example that writes times of its own counts from here."""
 CLUSTER = "example"
 GENERATION = 10
 """Generation of an example's object: high enough that any lag in the example leaves an observed one above zero."""
+NONE = "none"
+
+Raw = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleResult:
-    """How one example of one rule went, in words when it failed."""
+    """How one example of one rule or detector went, in words when it failed; `wanted` and `seen` field by field."""
 
     rule: str
     example: str
@@ -33,30 +38,51 @@ class ExampleResult:
     detail: str = ""
     file: str = ""
     line: int = 0
+    wanted: tuple[tuple[str, str], ...] = ()
+    seen: tuple[tuple[str, str], ...] = ()
+    clauses: tuple[Clause, ...] = ()
+    """Why the rule holds or not at the end; empty for a detector."""
 
 
 def run_examples(ruleset: RuleSet, only: str = "") -> list[ExampleResult]:
-    """Run every example of every rule (or of the one named) and return how each went, in the rules' order."""
-    chosen = [rule for rule in ruleset.rules if not only or rule.name == only]
-    return [_run(ruleset, rule, example) for rule in chosen for example in rule.examples]
+    """Run every example of every rule and detector (or of the one named) and return how each went, in their order."""
+    tests = [(rule.name, rule.examples) for rule in ruleset.rules]
+    tests += [each for each in ruleset.detector_examples.items() if each[0] not in ruleset.detectors_off]
+    return [_run(ruleset, name, each) for name, examples in tests if only in ("", name) for each in examples]
 
 
-def _run(ruleset: RuleSet, rule: Rule, example: Example) -> ExampleResult:
+def difference(result: ExampleResult) -> list[str]:
+    """Return what was expected and what came as lines of a diff, and below them every clause of the rule."""
+    lines = ["--- expected", "+++ got"]
+    for (name, wanted), (_, seen) in zip(result.wanted, result.seen, strict=True):
+        same = wanted == seen
+        lines += [f" {name}: {wanted}"] if same else [f"-{name}: {wanted}", f"+{name}: {seen}"]
+    for clause in result.clauses:
+        mark = {True: "✓", False: "✗", None: "?"}[clause.held]
+        lines.append(f" {mark} {clause.name}: wanted {clause.wanted}, was {clause.seen}")
+    return lines
+
+
+def _run(ruleset: RuleSet, test: str, example: Example) -> ExampleResult:
     world = World(limits=Limits(cluster=CLUSTER))
     adopt(world, ruleset, EPOCH)
-    step(world, Synced(EPOCH, "examples"))
-    ref = _ref(rule, example)
-    at = EPOCH
-    for index, given in enumerate(example.given):
+    for kind in KINDS:
+        step(world, Synced(EPOCH, resource_of(kind)))
+    ref = _ref(example)
+    at, version = EPOCH, 0
+    for given in example.given:
         _advance(world, at)
-        step(world, ObjectChanged(at, _state(ref, rule, example, given, index)))
-        for number in range(given.waiting):
-            step(world, ObjectChanged(at, _waiting(ref, number, index)))
+        for signal in _signals(ref, example, given, at, version):
+            step(world, signal)
+        version += len(given.others) + given.waiting + 1
         at += timedelta(seconds=given.seconds)
     _advance(world, EPOCH + timedelta(seconds=example.after))
-    finding = world.findings.get(Fingerprint(rule.name, ref))
-    detail = _difference(rule, example, finding)
-    return ExampleResult(rule.name, example.name, not detail, detail, rule.file, example.line or rule.line)
+    wanted, seen = _compared(world, test, example, ref)
+    detail = next((_sentence(name, value, seen, example) for name, value in wanted if (name, value) not in seen), "")
+    known, rule = world.known(ref), ruleset.rule(test)
+    clauses = trace(world, known, rule).clauses if known is not None and rule is not None else ()
+    place = (example.file, example.line)
+    return ExampleResult(test, example.name, not detail, detail, *place, wanted, seen, clauses)
 
 
 def _advance(world: World, until: datetime) -> None:
@@ -65,51 +91,92 @@ def _advance(world: World, until: datetime) -> None:
     step(world, Tick(until))
 
 
-def _difference(rule: Rule, example: Example, finding: Finding | None) -> str:
-    seen = finding.state.value if finding is not None and finding.state is not FindingState.RESOLVED else "none"
-    if seen != example.expect.state:
-        return f"expected {example.expect.state}, was {seen} after {example.after:g} s"
-    wanted = example.expect.severity
-    if wanted is not None and wanted is not rule.severity:
-        return f"expected severity {wanted.word}, the rule's is {rule.severity.word}"
-    return ""
+def _compared(
+    world: World, test: str, example: Example, ref: ObjectRef
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """Return what the example expects and what came of it, as fields in the same order."""
+    finding = world.findings.get(Fingerprint(test, ref))
+    shown = finding if finding is not None and finding.state is not FindingState.RESOLVED else None
+    wanted, seen = [("state", example.expect.state)], [("state", shown.state.value if shown else NONE)]
+    if example.expect.severity is not None:
+        wanted.append(("severity", example.expect.severity.word))
+        seen.append(("severity", _severity(world, test, shown)))
+    return tuple(wanted), tuple(seen)
 
 
-def _ref(rule: Rule, example: Example) -> ObjectRef:
-    """Return an object that the rule is about: globs become their own fixed part."""
-    kind = example.kind or min(rule.match.kinds)
-    namespace = example.namespace or rule.match.namespace.replace("*", "") or "flux-system"
-    name = example.object_name or rule.match.name.replace("*", "") or "example"
-    return ObjectRef(CLUSTER, group_for_kind(kind), kind, namespace, name)
+def _severity(world: World, test: str, finding: Finding | None) -> str:
+    rule = world.rules.rule(test)
+    if finding is not None:
+        return finding.severity.word
+    return rule.severity.word if rule is not None else NONE
 
 
-def _waiting(ref: ObjectRef, number: int, index: int) -> ObjectState:
-    """Return an object of the same kind that depends on the example's and is held up by it."""
-    message = f"dependency '{ref.namespace}/{ref.name}' is not ready"
-    return ObjectState(
-        ref=replace(ref, name=f"{ref.name}-waiting-{number}"),
-        uid=f"waiting-{number}",
-        resource_version=str(index + 1),
-        generation=GENERATION,
-        observed_generation=GENERATION,
-        conditions=(Condition("Ready", "False", "DependencyNotReady", message),),
-        depends_on=(Dependency(ref),),
-    )
+def _sentence(name: str, wanted: str, seen: Iterable[tuple[str, str]], example: Example) -> str:
+    was = dict(seen)[name]
+    if name == "severity":
+        return f"expected severity {wanted}, the rule's is {was}"
+    return f"expected {wanted}, was {was} after {example.after:g} s"
 
 
-def _state(ref: ObjectRef, rule: Rule, example: Example, given: GivenState, index: int) -> ObjectState:
-    conditions = []
-    if given.ready:
-        conditions.append(Condition("Ready", given.ready, given.reason, given.message))
-    if given.stalled:
-        conditions.append(Condition("Stalled", "True", given.stalled, given.message))
-    return ObjectState(
-        ref=ref,
-        uid="example",
-        resource_version=str(index + 1),
-        generation=GENERATION,
-        observed_generation=GENERATION - given.lag,
-        labels={**rule.match.labels, **example.labels},
-        conditions=tuple(conditions),
-        suspended=given.suspended,
-    )
+def _ref(example: Example) -> ObjectRef:
+    """Return the object that the example is about."""
+    return _named(example.kind, example.namespace or "flux-system", example.object_name or "example")
+
+
+def _named(kind: str, namespace: str, name: str) -> ObjectRef:
+    group = group_for_kind(kind)
+    known = kind_of(group, kind)
+    return ObjectRef(CLUSTER, group, kind, "" if known is not None and not known.namespaced else namespace, name)
+
+
+def _signals(ref: ObjectRef, example: Example, given: GivenState, at: datetime, version: int) -> Iterable[Signal]:
+    """Yield what is heard at the beginning of one state: the others first, then the object itself."""
+    for number, other in enumerate(given.others, start=version + 1):
+        heard = _other(ref, other, at, number)
+        if heard is not None:
+            yield heard
+    last = version + len(given.others) + 1
+    yield from filter(None, [signal_of(_raw(ref, example.labels, given, last), CLUSTER, at)])
+    for number in range(given.waiting):
+        waiting = _named(ref.kind, ref.namespace, f"{ref.name}-waiting-{number}")
+        told = f"dependency '{ref.namespace}/{ref.name}' is not ready"
+        need = {"dependsOn": [{"name": ref.name, "namespace": ref.namespace}]}
+        says = GivenState(reason="DependencyNotReady", message=told, spec=need)
+        yield from filter(None, [signal_of(_raw(waiting, {}, says, last + number + 1), CLUSTER, at)])
+
+
+def _other(ref: ObjectRef, other: Other, at: datetime, version: int) -> Signal | None:
+    if other.raw:
+        return gone_of(other.raw, CLUSTER, at) if other.gone else signal_of(other.raw, CLUSTER, at)
+    raw = _raw(_named(other.kind, other.namespace or ref.namespace, other.name), other.labels, other.state, version)
+    return gone_of(raw, CLUSTER, at) if other.gone else signal_of(raw, CLUSTER, at)
+
+
+def _raw(ref: ObjectRef, labels: Mapping[str, str], given: GivenState, version: int) -> Raw:
+    """Return an object as the API server would show it."""
+    known = kind_of(ref.group, ref.kind)
+    api = (known.versions[0] if known is not None else "v1", ref.group)
+    conditions: list[object] = []
+    for kind, status, reason in (("Ready", given.ready, given.reason), ("Stalled", "True", given.stalled)):
+        if (status and kind == "Ready") or (given.stalled and kind == "Stalled"):
+            conditions.append({"type": kind, "status": status, "reason": reason, "message": given.message})
+    more = given.status.get("conditions")
+    conditions += more if isinstance(more, list) else []
+    metadata: Raw = {
+        "name": ref.name,
+        "namespace": ref.namespace,
+        "uid": str(ref),
+        "generation": GENERATION,
+        "resourceVersion": str(version),
+        "labels": dict(labels),
+        "annotations": dict(given.annotations),
+    }
+    if given.deleting:
+        metadata |= {"deletionTimestamp": EPOCH.isoformat(), "finalizers": ["finalizers.fluxcd.io"]}
+    return {
+        "apiVersion": f"{api[1]}/{api[0]}" if api[1] else api[0],
+        "kind": ref.kind,
+        "metadata": metadata,
+        "spec": ({"suspend": True} if given.suspended else {}) | dict(given.spec),
+        "status": {"observedGeneration": GENERATION - given.lag} | dict(given.status) | {"conditions": conditions},
+    }

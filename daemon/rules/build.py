@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from string import Template as StringTemplate
 from typing import TypeVar
 
+from daemon.flux.kinds import group_for_kind
 from daemon.model.errors import ConfigError, Problem
 from daemon.model.findings import Severity
 from daemon.model.notices import Silence
@@ -24,6 +25,7 @@ from daemon.rules.ruleset import (
     GivenState,
     Inhibitor,
     Match,
+    Other,
     Procedure,
     RemediationSpec,
     Route,
@@ -37,6 +39,8 @@ from daemon.rules.template import compile_template
 LONGEST_SILENCE_DAYS = 90
 """A silence that outlives a quarter is a rule that should be switched off."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NAMING = {"kind", "namespace", "name", "labels", "ready", "gone", "raw"}
+"""Fields of another object that are not what it says of itself."""
 _ANYTHING = re.compile(r"[*?]*")
 T = TypeVar("T")
 
@@ -225,11 +229,35 @@ class Builder:
         text = shape.text or _told(shape)
         return CheckSpec(shape.id, shape.probe, shape.params, shape.by, shape.hold, shape.optional, text)
 
+    def detector_examples(self, shape: schema.DetectorDocument) -> tuple[Example, ...]:
+        """Return the examples of a detector; each says which object it is about."""
+        examples = []
+        for index, each in enumerate(shape.spec.examples):
+            if not each.object.kind:
+                self.refuse("say which object it is about: object.kind", "spec", "examples", index, "object")
+            match = Match(frozenset({each.object.kind}), namespace="flux-system")
+            examples.append(self._example(match, index, each))
+        return tuple(examples)
+
+    def _given(self, index: int, number: int, shape: schema.GivenShape) -> GivenState:
+        others = []
+        for place, other in enumerate(shape.others):
+            if not (other.raw or (other.kind and other.name)):
+                path: Path = ("spec", "examples", index, "given", number, "others", place)
+                self.refuse("another object needs kind and name, or raw", *path)
+            known = group_for_kind(other.kind) if other.kind else ""
+            says = "True" if other.ready is None and known.endswith("fluxcd.io") else other.ready or ""
+            state = GivenState(ready=says, **other.model_dump(exclude=_NAMING))
+            others.append(
+                Other(other.kind, other.namespace, other.name, other.labels, state, other.gone, other.raw),
+            )
+        return GivenState(**shape.model_dump(exclude={"others"}), others=tuple(others))
+
     def _example(self, match: Match, index: int, shape: schema.ExampleShape) -> Example:
         kind = shape.object.kind or min(match.kinds)
         if kind not in match.kinds:
             self.refuse(f"the rule is not about {kind}", "spec", "examples", index, "object", "kind")
-        given = tuple(GivenState(**each.model_dump()) for each in shape.given)
+        given = tuple(self._given(index, number, each) for number, each in enumerate(shape.given))
         severity = shape.expect.severity
         expect = Expect(shape.expect.state, Severity[severity.upper()] if severity else None)
         return Example(
@@ -242,6 +270,7 @@ class Builder:
             shape.object.name or _literal(match.name),
             {**match.labels, **shape.object.labels},
             self.document.place(("spec", "examples", index)).line,
+            self.document.file,
         )
 
     def _compiled(self, compiler: Callable[..., T], source: str | None, path: Path) -> T | None:

@@ -18,7 +18,7 @@ from daemon.rules import catalogue, schema
 from daemon.rules.build import Builder
 from daemon.rules.document import Document, Path, read
 from daemon.rules.lint import lint
-from daemon.rules.ruleset import Procedure, Route, Rule, RuleSet, Window
+from daemon.rules.ruleset import Example, Procedure, Route, Rule, RuleSet, Window
 
 _KNOWN_KEYS = schema.keys()
 
@@ -32,7 +32,9 @@ class _Files:
     routes: dict[str, Route] = field(default_factory=dict)
     silences: dict[str, Silence] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
-    detectors: dict[str, schema.DetectorSpec] = field(default_factory=dict)
+    detectors_off: dict[str, bool] = field(default_factory=dict)
+    detector_severity: dict[str, Severity] = field(default_factory=dict)
+    detector_examples: dict[str, tuple[Example, ...]] = field(default_factory=dict)
     sources: dict[str, Document] = field(default_factory=dict)
     names: dict[tuple[str, str, str], int] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -57,8 +59,9 @@ def compile_rules(files: Iterable[tuple[str, str]]) -> RuleSet:
         tuple(found.routes.values()),
         tuple(found.silences.values()),
         tuple(found.windows.values()),
-        frozenset(name for name, spec in found.detectors.items() if not spec.enabled),
-        {name: Severity[spec.severity.upper()] for name, spec in found.detectors.items() if spec.severity},
+        frozenset(name for name, off in found.detectors_off.items() if off),
+        found.detector_severity,
+        found.detector_examples,
     )
     return replace(ruleset, problems=lint(ruleset))
 
@@ -93,11 +96,22 @@ def _take(found: _Files, document: Document) -> None:
         case schema.WindowDocument():
             found.windows[name] = builder.window(shape)
         case _:
-            if name not in catalogue.DETECTORS:
-                known = ", ".join(sorted(catalogue.DETECTORS))
-                builder.refuse(f"unknown detector {name!r}, there are {known}", "metadata", "name")
-            found.detectors[name] = shape.spec
+            _detector(found, builder, shape)
     found.problems.extend(builder.problems)
+
+
+def _detector(found: _Files, builder: Builder, shape: schema.DetectorDocument) -> None:
+    """Change a detector: what a later document does not say stays as an earlier one had it."""
+    name, spec = shape.metadata.name, shape.spec
+    if name not in catalogue.DETECTORS:
+        known = ", ".join(sorted(catalogue.DETECTORS))
+        builder.refuse(f"unknown detector {name!r}, there are {known}", "metadata", "name")
+    if spec.enabled is not None:
+        found.detectors_off[name] = not spec.enabled
+    if spec.severity is not None:
+        found.detector_severity[name] = Severity[spec.severity.upper()]
+    if spec.examples:
+        found.detector_examples[name] = builder.detector_examples(shape)
 
 
 def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:

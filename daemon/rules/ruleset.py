@@ -260,6 +260,26 @@ class GivenState:
     waiting: int = 0
     """How many other objects depend on it and are Blocked."""
     seconds: float = 0.0
+    deleting: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, object] = field(default_factory=dict)
+    status: Mapping[str, object] = field(default_factory=dict)
+    """Added to what the fields above say of spec and status, as Kubernetes writes them."""
+    others: tuple["Other", ...] = ()
+    """Other objects as they are from this moment on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another object of an example: by what it says, or whole as Kubernetes writes it (`raw`), or `gone`."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    state: GivenState = field(default_factory=GivenState)
+    gone: bool = False
+    raw: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +304,7 @@ class Example:
     object_name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     line: int = 0
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -342,6 +363,7 @@ class RuleSet:
     windows: tuple[Window, ...] = ()
     detectors_off: frozenset[str] = frozenset()
     detector_severity: Mapping[str, Severity] = field(default_factory=dict)
+    detector_examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     """Warnings of lint: nothing that kept a rule from loading."""
 

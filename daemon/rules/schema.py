@@ -127,17 +127,39 @@ class RemediationShape(Shape):
     resolve_after: Duration = 60.0
 
 
-class GivenShape(Shape):
-    """One state of an example's object. `for`: how long it says so; without it, to the end."""
+class SaysShape(Shape):
+    """What an object of an example says of itself: the usual conditions by word, the rest as Kubernetes writes it."""
 
-    ready: Status = "False"
     reason: str = ""
     message: str = ""
     stalled: str = ""
     suspended: bool = False
+    deleting: bool = False
     lag: int = Field(default=0, ge=0)
+    annotations: Params = {}
+    spec: dict[str, object] = {}
+    status: dict[str, object] = {}
+
+
+class OtherShape(SaysShape):
+    """Another object beside the example's own, from this moment on; `raw` is a whole one, such as an Event."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    labels: Params = {}
+    ready: Status | None = None
+    gone: bool = False
+    raw: dict[str, object] = {}
+
+
+class GivenShape(SaysShape):
+    """One state of an example's object. `for`: how long it says so; without it, to the end."""
+
+    ready: Status = "False"
     waiting: int = Field(default=0, ge=0, le=100)
     seconds: Duration = Field(default=0.0, alias="for")
+    others: list[OtherShape] = Field(default=[], max_length=50)
 
 
 class ExpectShape(Shape):
@@ -280,10 +302,11 @@ class WindowSpec(Shape):
 
 
 class DetectorSpec(Shape):
-    """A detector written in code, switched off or made louder."""
+    """A detector written in code: its examples, and whether it is switched off or made louder."""
 
-    enabled: bool = True
+    enabled: bool | None = None
     severity: SeverityWord | None = None
+    examples: list[ExampleShape] = []
 
 
 class Metadata(Shape):

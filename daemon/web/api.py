@@ -114,18 +114,12 @@ def silences(view: View) -> HttpAnswer:
 
 
 def why(view: View, query: Mapping[str, str]) -> HttpAnswer:
-    """Answer /why?kind=&namespace=&name=: why an object is, or is not, in an incident."""
+    """Answer /why?kind=&namespace=&name=&incident=: why an object is, or is not, in an incident, or in that one."""
     kind, name = query.get("kind", ""), query.get("name", "")
     if not kind or not name:
         return problem(400, "kind and name are needed")
-    namespace = query.get("namespace", "")
-    found = [
-        state.ref
-        for state, _ in view.objects()
-        if (state.ref.kind.lower(), state.ref.namespace, state.ref.name) == (kind.lower(), namespace, name)
-    ]
-    ref = found[0] if found else ObjectRef("", "", kind, namespace, name)
-    return as_json({"apiVersion": API_VERSION, "kind": "Explanation", **view.why(ref)})
+    ref = ObjectRef("", "", kind, query.get("namespace", ""), name)
+    return as_json({"apiVersion": API_VERSION, "kind": "Explanation", **view.why(ref, query.get("incident", ""))})
 
 
 def readiness(view: View) -> HttpAnswer:

@@ -1,7 +1,10 @@
 """Every rule that we ship shows by its own examples when it fires and when it does not."""
 
+from dataclasses import replace
+
 import pytest
 
+from daemon.engine.detect import DETECTORS
 from daemon.replay.examples import run_examples
 from daemon.rules.compile import compile_rules
 from tests.architecture.source import ROOT
@@ -27,6 +30,17 @@ def test_there_are_rules(ruleset):
 
 def test_every_rule_has_an_example_that_fires_and_one_that_does_not(ruleset):
     assert one_sided(ruleset.rules) == []
+
+
+def test_every_detector_has_an_example_that_fires_and_one_that_does_not(ruleset):
+    assert set(ruleset.detector_examples) == set(DETECTORS)
+    told = {name: {each.expect.state == FIRES for each in found} for name, found in ruleset.detector_examples.items()}
+    assert [name for name, sides in told.items() if sides != {True, False}] == []
+
+
+def test_a_detector_that_is_switched_off_has_no_example_to_pass(ruleset):
+    off = replace(ruleset, detectors_off=frozenset({"two-owners"}))
+    assert {each.rule for each in run_examples(ruleset)} - {each.rule for each in run_examples(off)} == {"two-owners"}
 
 
 def test_every_example_passes(ruleset):

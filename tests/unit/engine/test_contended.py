@@ -57,7 +57,7 @@ def test_a_hand_over_is_no_fight(writers):
 def test_the_fight_is_over_when_nobody_wrote_for_an_interval_and_five_minutes():
     story = written(FLUX, PERSON, FLUX)
     assert fired(story.wait(599)) is not None
-    assert fired(story.wait(1)) is None
+    assert fired(story.wait(61)) is None
     assert story.wait(60).case.incident.state.value == "resolved"
 
 

@@ -144,6 +144,7 @@ def test_examples_are_built_whole_with_an_object_that_the_match_accepts() -> Non
         "db",
         {"tier": "1"},
         25,
+        "a.yaml",
     )
     assert (second.object_name, second.expect) == ("other", Expect("pending"))
 
