@@ -208,10 +208,8 @@ def _share(world: World, known: Known) -> None:
 def _retell(world: World, pod: ObjectRef) -> None:
     """Let whoever applied a pod's workload hear of its trouble: it may be the cause, and others' cause too."""
     for ref in sorted(above(world, pod)):
-        known = world.known(ref)
-        if known is not None:
-            _share(world, known)
-            world.mark(ref, *sorted(peers_of(world, ref)))
+        _share(world, world.objects[ref])
+        world.mark(ref, *sorted(peers_of(world, ref)))
 
 
 def _forget(world: World, ref: ObjectRef) -> None:

@@ -44,3 +44,52 @@ def test_results_are_written_for_a_ci(fluxmedic, tmp_path):
     refused = fluxmedic("rules", "test", "--junit", str(tmp_path / "no" / "it.xml"))
     assert refused.returncode == 2
     assert "cannot be written" in refused.stderr
+
+
+WRONG = """
+apiVersion: fluxmedic.dev/v1
+kind: Rule
+metadata: {name: slow}
+spec:
+  match: {kind: Kustomization, health: Failed}
+  for: 1m
+  severity: warning
+  summary: "{{ ref.name }} fails"
+  examples:
+    - {name: fires, given: {reason: BuildFailed}, after: 30s, expect: {state: firing, severity: critical}}
+    - {name: waits, given: {reason: BuildFailed}, after: 30s, expect: {state: pending}}
+"""
+
+
+def test_a_failed_example_shows_what_was_expected_what_came_and_where_it_stopped(fluxmedic, tmp_path):
+    (tmp_path / "slow.yaml").write_text(WRONG)
+    found = fluxmedic("rules", "test", str(tmp_path), "--diff")
+    assert found.returncode == 1
+    assert found.stdout.splitlines()[1:] == [
+        "  --- expected",
+        "  +++ got",
+        "  -state: firing",
+        "  +state: pending",
+        "  -severity: critical",
+        "  +severity: warning",
+        "   ✓ kind: wanted Kustomization, was Kustomization",
+        "   ✓ health: wanted Failed, was Failed",
+        "   ✗ for: wanted 60 s, was 30 s",
+    ]
+    document = json.loads(fluxmedic("rules", "test", str(tmp_path), "-o", "json").stdout)
+    assert document["items"][0]["expected"] == {"state": "firing", "severity": "critical"}
+    assert document["items"][0]["got"] == {"state": "pending", "severity": "warning"}
+
+
+def test_what_did_not_fail_in_an_example_is_shown_once(fluxmedic, tmp_path):
+    (tmp_path / "slow.yaml").write_text(WRONG.replace("severity: critical}", "severity: warning}"))
+    lines = fluxmedic("rules", "test", str(tmp_path), "--diff").stdout.splitlines()
+    assert lines[5] == "   severity: warning"
+
+
+def test_one_detector_is_tested_alone(fluxmedic):
+    found = fluxmedic("rules", "test", "--run", "two-owners")
+    assert (found.returncode, found.stderr) == (0, "2 examples passed, 0 failed\n")
+    assert (
+        "no rule or detector with examples is called 'nobody'" in fluxmedic("rules", "test", "--run", "nobody").stderr
+    )

@@ -44,6 +44,16 @@ def test_the_way_from_a_victim_to_the_root_names_every_edge():
     ]
 
 
+def test_of_two_ways_to_one_root_the_first_is_told():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "d", failing()))
+    for name, others in (("b", "d"), ("c", "d"), ("a", "bc")):
+        refs = [ref("Kustomization", other) for other in others]
+        story.see(cluster.state("Kustomization", name, waiting(f"apps/{others[0]}"), depends_on=needs(*refs)))
+    found = why(story, "Kustomization", "a")
+    assert [step["object"]["name"] for step in found["path"]] == ["b", "d"]
+
+
 def test_the_root_has_no_way_to_go():
     assert why(Story().see(Cluster().state("Kustomization", "a", failing())), "Kustomization", "a")["path"] == []
 
