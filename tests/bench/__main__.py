@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from tests.bench import core, ledger, live, process
+from tests.bench import core, ledger, live, mixed, process
 from tests.bench.table import Row, Watch, show
 
 
 async def measured(folder: Path) -> list[Row]:
     """Take every measurement in turn, and show each as it comes."""
     found: list[Row] = []
-    for part in (live.storm, core.rows, ledger.rows, live.changes, process.rows):
+    for part in (live.storm, core.rows, mixed.rows, ledger.rows, live.changes, process.rows):
         async for row in part(folder):
             found.append(row)
             show(row)

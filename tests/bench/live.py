@@ -1,6 +1,5 @@
 """The live path in one process, without anything in between: watch bytes in, decision committed; a storm of events."""
 
-import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from daemon.model.effects import Inspect, RunAction, Send
 from daemon.model.refs import ObjectRef, Target
 from daemon.model.signals import EventSeen
 from daemon.rules.compile import compile_rules
+from daemon.rules.ruleset import RuleSet
 from daemon.runtime.backoff import delays
 from daemon.runtime.inbox import KeyedInbox
 from daemon.runtime.ledger import open_ledger
@@ -25,9 +25,10 @@ from daemon.runtime.pump import Pump
 from daemon.runtime.supervise import Tasks
 from daemon.simulator.server import kubeconfig
 from daemon.sources.objects import feeds
-from tests.bench.core import CLUSTER, RESOURCE
-from tests.bench.matter import kustomization, rules
-from tests.bench.table import AT_LEAST, CLOCK, MEGABYTE, Row, Watch
+from tests.bench.core import RESOURCE
+from tests.bench.matter import CLUSTER, kustomization, rules
+from tests.bench.mixture import mixed
+from tests.bench.table import AT_LEAST, CLOCK, MEGABYTE, Row, Watch, resident
 from tests.bench.wire import GROUP, KIND, Wire
 
 OBJECTS = 1000
@@ -75,7 +76,7 @@ class Line:
 
 
 @asynccontextmanager
-async def _line(path: Path, number: int) -> AsyncIterator[Line]:
+async def _line(path: Path, ruleset: RuleSet) -> AsyncIterator[Line]:
     inbox = KeyedInbox()
     limits = Limits(cluster=CLUSTER, targets=(Target("slack"),), expected=frozenset({RESOURCE}), group_wait=0.0)
     brain = WorldBrain(World(limits=limits))
@@ -84,7 +85,7 @@ async def _line(path: Path, number: int) -> AsyncIterator[Line]:
         pump = Pump(brain, inbox, ledger, Counting(), CLOCK)
         faults: list[str] = []
         async with Tasks("bench", CLOCK, lambda name, error: faults.append(f"{name}: {error!r}")) as tasks:
-            await pump.perform(list(adopt(brain.world, compile_rules([("bench.yaml", rules(number))]), CLOCK.now())))
+            await pump.perform(list(adopt(brain.world, ruleset, CLOCK.now())))
             tasks.keep("pump", pump.run, restart=False)
             yield Line(inbox, pump, brain.world, tasks, faults)
         if faults:
@@ -94,19 +95,25 @@ async def _line(path: Path, number: int) -> AsyncIterator[Line]:
 
 
 async def changes(folder: Path) -> AsyncIterator[Row]:
-    """Measure a list and a stream of changes."""
+    """Measure a list and a stream of changes: with fifty rules of one kind, then with fifty of every kind."""
+    for name, ruleset in (("50 rules", compile_rules([("bench.yaml", rules(50))])), ("50 mixed rules", mixed())):
+        async for row in _changes(folder / f"{name}.db", name, ruleset):
+            yield row
+
+
+async def _changes(path: Path, name: str, ruleset: RuleSet) -> AsyncIterator[Row]:
     wire = Wire([kustomization(each) for each in range(OBJECTS)])
     lines = [_change(number) for number in range(CHANGES)]
     size = sum(map(len, lines)) / CHANGES
     async with (
         wire.serve() as url,
         await connect_dict(CLUSTER, kubeconfig(url)) as cluster,
-        _line(folder / "changes.db", 50) as line,
+        _line(path, ruleset) as line,
     ):
         watch = Watch()
         _follow(line, cluster)
         await line.settled(OBJECTS + 1)
-        yield Row("list 1,000 objects and decide, 50 rules", watch.seconds, "s", 3)
+        yield Row(f"list 1,000 objects and decide, {name}", watch.seconds, "s", 3)
         await wire.watched.wait()
         before, merged = line.inbox.received, line.inbox.merged
         watch = Watch()
@@ -115,7 +122,7 @@ async def changes(folder: Path) -> AsyncIterator[Row]:
         took = watch.seconds
         merged = line.inbox.merged - merged
     note = f"{size:,.0f} B each; {merged:,} merged while waiting; incidents {len(line.world.cases):,}"
-    yield Row("object changes, 50 rules, watch bytes to commit", CHANGES / took, "1/s", 5000, AT_LEAST, note)
+    yield Row(f"object changes, {name}, watch bytes to commit", CHANGES / took, "1/s", 5000, AT_LEAST, note)
 
 
 def _follow(line: Line, cluster: KubeCluster) -> None:
@@ -139,14 +146,14 @@ async def storm(folder: Path) -> AsyncIterator[Row]:
 
     It comes first of all: what a process has used before and given back would hide what this takes.
     """
-    async with _line(folder / "storm.db", 50) as line:
-        before, late = _resident(), 0.0
+    async with _line(folder / "storm.db", compile_rules([("bench.yaml", rules(50))])) as line:
+        before, late = resident(), 0.0
         most = before
         watch = Watch()
         for start in range(0, EVENTS, BURST):
             for number in range(start, start + BURST):
                 line.inbox.put(_event(number, CLOCK.now()))
-            late, most = max(late, CLOCK.monotonic() - line.pump.heartbeat), max(most, _resident())
+            late, most = max(late, CLOCK.monotonic() - line.pump.heartbeat), max(most, resident())
             await CLOCK.sleep(0.001)
         await line.settled(EVENTS)
         took = watch.seconds
@@ -160,8 +167,3 @@ async def storm(folder: Path) -> AsyncIterator[Row]:
 def _event(number: int, now: datetime) -> EventSeen:
     ref = ObjectRef(CLUSTER, GROUP, KIND, "apps", f"app-{number % 10_000:05}")
     return EventSeen(now, ref, "HealthCheckFailed", f"health check failed after {number} ms", warning=True)
-
-
-def _resident() -> int:
-    """Return the bytes of this process that are in memory now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -5,6 +5,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
+CLUSTER = "bench"
 NAMESPACE = "apps"
 T0 = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 INVENTORY = 20

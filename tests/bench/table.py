@@ -1,9 +1,11 @@
 """A row of the table: what was measured, beside what a first version must show."""
 
 import operator
+import resource
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from daemon.runtime.clock import SystemClock
 
@@ -64,6 +66,11 @@ def quantile(values: Iterable[float], share: float) -> float:
     """Return the value that a share (0 to 1) of the values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def resident() -> int:
+    """Return the bytes of this process that are in memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def show(row: Row) -> None:
