@@ -47,7 +47,7 @@ SPEC_FAILURES = frozenset({"InvalidChartReference", "ValuesFilesError", "Metadat
 def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     """Return the objects that explain why this one is broken, nearest first; empty for a root."""
     known = world.known(ref)
-    if known is None or any(finding.test in SELF_MADE for finding in world.firing(ref)):
+    if known is None or world.fires(ref, SELF_MADE):
         return ()
     found: dict[ObjectRef, None] = {}
     if known.actual is Health.BLOCKED:
@@ -139,7 +139,7 @@ def is_coming(world: World, ref: ObjectRef) -> bool:
     if known is None or known.health not in (Health.IN_PROGRESS, Health.BLOCKED, Health.CURRENT):
         return False
     left = is_lagging(known.state) and elapsed(known.moved_at, world.now) >= UNLOOKED_FOR
-    return not left and not world.firing(ref)
+    return not left and not world.fires(ref)
 
 
 def moving_until(world: World, known: Known) -> datetime | None:

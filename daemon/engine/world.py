@@ -6,7 +6,7 @@ Limit: it decides nothing. Health, matching, causes and transitions live beside 
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -243,6 +243,14 @@ class World:
         """Yield, and forget, everything whose time has come."""
         while self.heap and self.heap[0][0] <= self.now:
             yield heapq.heappop(self.heap)[2]
+
+    def fires(self, ref: ObjectRef, among: Container[str] | None = None) -> bool:
+        """Say whether any test of an object fires, or any among some; without the order of `firing`."""
+        return any(
+            self.findings[Fingerprint(test, ref)].state is FindingState.FIRING
+            for test in self.tests.get(ref, ())
+            if among is None or test in among
+        )
 
     def firing(self, ref: ObjectRef) -> list[Finding]:
         """Return the firing findings of an object: worst first, then the one whose rule fits best, then by name."""
