@@ -61,6 +61,9 @@ class Evaluation:
     error: str = ""
 
 
+_TRUE, _FALSE = Evaluation(value=True), Evaluation(value=False)
+
+
 class Activation:
     """The variables of one object, converted once and shared by all rules of its kind."""
 
@@ -104,9 +107,11 @@ class Expression:
             answer = result.value()
         except RuntimeError as error:
             return Evaluation(None, _tidy(str(error)))
-        if result.type() != cel.Type.BOOL:
-            return Evaluation(None, _tidy(str(answer)))
-        return Evaluation(answer is True)
+        if answer is True:
+            return _TRUE
+        if answer is False:
+            return _FALSE
+        return Evaluation(None, _tidy(str(answer)))
 
 
 def compile_expression(source: str, *, file: str = "", line: int = 0, column: int = 0) -> Expression:

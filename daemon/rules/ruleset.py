@@ -34,12 +34,14 @@ class Match:
     reasons: frozenset[str] = frozenset()
 
     def matches(self, state: ObjectState, health: Health) -> bool:
-        """Say whether the rule is about this object as it stands."""
-        return all(held for _, held, _, _ in self._asks(state, health))
+        """Say whether the rule is about this object as it stands: the answer of `clauses`, without the words."""
+        if (self.health and health not in self.health) or not self._about(state):
+            return False
+        return not self.reasons or not self.reasons.isdisjoint(reasons_of(state))
 
     def covers(self, state: ObjectState) -> bool:
         """Say whether the rule is about this object at all, however it stands."""
-        return all(held for _, held, _, _ in self._scope(state))
+        return self._about(state)
 
     def clauses(self, state: ObjectState, health: Health | None = None) -> tuple[Clause, ...]:
         """Return why, or why not: every question in order, up to the first that does not hold.
@@ -52,6 +54,15 @@ class Match:
             if not held:
                 break
         return tuple(answers)
+
+    def _about(self, state: ObjectState) -> bool:
+        ref = state.ref
+        return (
+            ref.kind in self.kinds
+            and (not self.namespace or fnmatchcase(ref.namespace, self.namespace))
+            and (not self.name or fnmatchcase(ref.name, self.name))
+            and all(fnmatchcase(state.labels.get(key, ""), wanted) for key, wanted in self.labels.items())
+        )
 
     def _asks(self, state: ObjectState, health: Health) -> Iterator[_Ask]:
         yield from self._scope(state)
