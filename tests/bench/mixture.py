@@ -42,8 +42,7 @@ def mixed(number: int = RULES) -> RuleSet:
 
 def estate(objects: int) -> list[ObjectState]:
     """Return so many objects and their source: of ten eight Kustomizations, a HelmRelease and its Deployment."""
-    raws = [_source(), *(raw(index) for index in range(objects))]
-    return [_state(each) for each in raws]
+    return [_state(_source()), *(_state(raw(index)) for index in range(objects))]
 
 
 def raw(index: int) -> Json:
