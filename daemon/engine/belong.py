@@ -70,7 +70,7 @@ def is_apart(world: World, case: Case, finding: Finding) -> bool:
     root = root_of(world, finding.ref)
     own = finding.test in OWN_FAULTS or _reason(world, finding.ref) in OWN_REASONS
     held = world.health(case.incident.root) in BROKEN and case.incident.root not in roots_of(world, finding.ref)
-    return own and held and case.incident.root != root
+    return own and held and root not in roots_of(world, case.incident.root)
 
 
 def failed_before(world: World, root: ObjectRef, above: ObjectRef) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from daemon.engine.cause import pod_trouble, workload_line
 from daemon.engine.timeline import tell_once
 from daemon.engine.world import Case, World
+from daemon.flux.culprit import TEMPORARY, fingerprint
 
 LINE = 500
 """Characters of one line of evidence: enough for Helm's longest sentence, short enough for a phone."""
@@ -22,7 +23,8 @@ def gather(world: World, case: Case) -> None:
         rule = world.rules.rule(finding.test)
         for name in rule.evidence if rule is not None else ():
             for line in EVIDENCE[name](world, case) if name in EVIDENCE else ():
-                tell_once(world, case, "evidence", line[:LINE], f"{name}:{line[:LINE]}", ref=case.incident.root)
+                text = TEMPORARY.sub("…", line).strip()[:LINE]
+                tell_once(world, case, "evidence", text, f"{name}:{fingerprint(text)}", ref=case.incident.root)
 
 
 def _conditions(world: World, case: Case) -> Iterator[str]:

@@ -13,6 +13,7 @@ from daemon.engine.lineage import blamed_refs
 from daemon.engine.release import managers_of, workloads_of
 from daemon.engine.surroundings import (
     alike,
+    bringers_of,
     dead_nodes,
     moved_by,
     needing,
@@ -33,7 +34,7 @@ DEFAULT_TIMEOUT = 300.0
 """Seconds that a HelmRelease's action has by default, and most Kustomizations by their interval (flux.md 7)."""
 LEVEL = 60.0
 """Seconds that one level of a push may take: a poll of 30 s, and a run (flux.md 7.1)."""
-RUN = 15.0
+RUN = 12.0
 """Seconds that a run takes beside its health check: to fetch, to build, to apply (recordings: 0.3 to 6 s)."""
 UNLOOKED_FOR = 30.0
 """Seconds for which a new spec may wait for its controller before that means anything: alive, it takes one or two."""
@@ -150,6 +151,10 @@ def moving_until(world: World, known: Known) -> datetime | None:
     """
     if known.health is not Health.FAILED or known.actual is Health.BLOCKED:
         return None
+    leaving = any(world.health(ref) is Health.TERMINATING for ref in providers(world, known))
+    coming = [] if leaving else [ref for ref in bringers_of(world, known) if is_coming(world, ref)]
+    if coming:
+        return max(filter(None, (_brought_until(world, known, ref) for ref in coming)), default=None)
     ends: list[datetime | None] = []
     for ref in blamed_refs(world, known):
         other = world.known(ref)
@@ -227,7 +232,7 @@ def _checked(world: World, known: Known) -> Iterator[ObjectRef]:
         return
     for ref in named:
         other = world.known(ref)
-        if other is not None and other.state.source is not None:
+        if other is not None and (other.state.source is not None or other.health is Health.TERMINATING):
             if other.health is not Health.CURRENT:
                 yield ref
             continue
@@ -253,6 +258,19 @@ def _own_deadline(world: World, ref: ObjectRef) -> datetime | None:
         at_work = other.health is Health.IN_PROGRESS
         ends.append((_own_deadline(world, other.state.ref) if at_work else other.moved_at) or began)
     return max(ends) + timedelta(seconds=LEVEL)
+
+
+def _brought_until(world: World, known: Known, bringer: ObjectRef) -> datetime | None:
+    """Return until when what an object lacks may still come: its bringer's own time, and then the next try."""
+    other, again = world.objects[bringer], known.state.retry_interval or 0.0
+    began, came = known.failing_since or world.now, other.moved_at or world.now
+    if other.health is not Health.CURRENT:
+        until = _own_deadline(world, bringer)
+        return until + timedelta(seconds=again) if until is not None else None
+    if came < began:
+        return None  # it was well all the time, and the thing is missing all the same
+    longest = began + timedelta(seconds=(other.state.timeout or DEFAULT_TIMEOUT) + 2 * again)
+    return min(came + timedelta(seconds=again), longest) + timedelta(seconds=RUN)
 
 
 def _next_try(known: Known, named: Known | None) -> datetime | None:

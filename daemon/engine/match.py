@@ -69,6 +69,8 @@ class _Look:
         return values_of(self._world, self._known)
 
     def _ask(self, rule: Rule, expression: Expression) -> bool:
+        if "old" in expression.uses and not self._known.before:
+            return False  # seen for the first time: there is nothing to compare with
         self._shared = self._shared or activation(self.values)
         answer = expression.evaluate(self._shared)
         if answer.value is None:
@@ -85,7 +87,9 @@ def trace(world: World, known: Known, rule: Rule) -> Trace:
     if not all(clause.held for clause in clauses):
         return Trace(rule.name, state.ref, clauses)
     error = ""
-    if rule.when is not None and not rule.temporal:
+    if rule.when is not None and "old" in rule.when.uses and not known.before:
+        clauses = (*clauses, Clause("old", "a state before this one", "none yet", held=False))
+    elif rule.when is not None and not rule.temporal:
         answer = rule.when.evaluate(activation(values_of(world, known)))
         error, seen = answer.error, answer.error or str(answer.value).lower()
         clauses = (*clauses, Clause("when", rule.when.source, seen, answer.value))

@@ -13,7 +13,8 @@ from daemon.engine.neglect import look_out
 from daemon.engine.release import claimed_by, claims_of, managed_by, workloads_of
 from daemon.engine.surroundings import brought_by, common_fault, controller_of, moved_by, needing, peers_of, standing_on
 from daemon.engine.world import EVENTS_KEPT, Known, World
-from daemon.model.objects import ObjectState
+from daemon.flux.kinds import SOURCE
+from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Stale, Synced
 
@@ -45,8 +46,13 @@ def object_changed(world: World, signal: ObjectChanged) -> None:
     if new.ref.kind == "Pod":
         _retell(world, new.ref)
     world.mark(new.ref)
-    if before is None or known.health is not health_before or _edges(before) != _edges(new) or _moved(before, new):
+    turned = known.health is not health_before and not (
+        _is_calm(health_before) and _is_calm(known.health) and _only_made_from(new)
+    )
+    if before is None or turned or _edges(before) != _edges(new) or _moved(before, new):
         _spread(world, new.ref)
+    elif before.artifact_revision != new.artifact_revision:
+        world.mark(*sorted(world.upstreams.get(new.upstream, ())))
 
 
 def object_gone(world: World, signal: ObjectGone) -> None:
@@ -146,16 +152,29 @@ def _is_older(known: ObjectState, new: ObjectState) -> bool:
 
 
 def _moved(before: ObjectState, new: ObjectState) -> bool:
-    """Say whether something changed that neighbours reason from, though health did not."""
+    """Say whether something changed that neighbours reason from, though health did not.
+
+    What a source fetched, and how a Ready object words it, is none of it: a thousand consumers would look for nothing.
+    """
+    ready = (before.ready, new.ready)
+    well = all(each is not None and each.status == "True" for each in ready)
     return (
         before.suspended != new.suspended
         or before.replicas != new.replicas
         or before.pod != new.pod
         or before.generation != new.generation
         or before.observed_generation != new.observed_generation
-        or before.ready != new.ready
-        or before.artifact_revision != new.artifact_revision
+        or (not well and ready[0] != ready[1] and not _only_made_from(new))
     )
+
+
+def _only_made_from(state: ObjectState) -> bool:
+    """Say whether an object is a source: others reason from whether it is broken, and from nothing else it says."""
+    return state.ref.group == SOURCE and state.ref.kind != "HelmChart"
+
+
+def _is_calm(health: Health | None) -> bool:
+    return health in (Health.CURRENT, Health.IN_PROGRESS, Health.UNKNOWN)
 
 
 def _edges(state: ObjectState) -> tuple[object, ...]:

@@ -6,9 +6,9 @@ Limit: they see what stands in inventories and specs. Who writes from outside sh
 from datetime import timedelta
 
 from daemon.engine.draft import Draft
-from daemon.engine.graph import owners_of
+from daemon.engine.graph import moving_until, owners_of
 from daemon.engine.release import managed_by, managers_of
-from daemon.engine.surroundings import missing_need
+from daemon.engine.surroundings import bringers_of, missing_need
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import GROUP, changed_lines, culprit_of
 from daemon.model.findings import Severity
@@ -165,19 +165,23 @@ def need_missing(world: World, known: Known) -> Draft | None:
 
 def kind_missing(world: World, known: Known) -> Draft | None:
     """Find an applier that fails for want of a CustomResourceDefinition, and say who would bring it."""
-    if known.health is not Health.FAILED or not known.shared.startswith(GROUP):
+    if known.failed is None or known.health is not Health.FAILED or not known.shared.startswith(GROUP):
         return None
+    until = moving_until(world, known)
+    if until is not None and until > world.now:
+        return None  # who brings it is on its way
     group = known.shared.removeprefix(GROUP)
-    bringers = sorted(ref for ref in world.bringers.get(known.shared, ()) if ref != known.state.ref)
+    bringers = bringers_of(world, known)
     names = " and ".join(str(ref) for ref in bringers)
+    sure = bool(world.bringers.get(known.shared))
     return Draft(
         "kind-missing",
         Severity.CRITICAL,
-        f"a CRD of {group} is not installed (no matches for kind); "
-        + (f"it is brought by {names}" if bringers else "nothing in Flux is known to bring it"),
+        f"a CRD of {group} is not installed: {culprit_of(known.failed.message)}; "
+        + (f"it {'is' if sure else 'may be'} brought by {names}" if names else "nothing in Flux is known to bring it"),
         SETTLES_FOR,
         next_step=f"Install the CRDs of {group} first, and let {known.state.ref} depend on who does (spec.dependsOn).",
-        related=tuple(bringers),
+        related=bringers,
     )
 
 

@@ -100,8 +100,8 @@ def peers_of(world: World, ref: ObjectRef) -> set[ObjectRef]:
 
 def providers(world: World, known: Known) -> Iterator[ObjectRef]:
     """Yield the broken appliers that bring the missing kind or namespace; and the namespace that is on its way out."""
-    for ref in sorted(world.bringers.get(known.shared, ())):
-        if ref != known.state.ref and world.health(ref) in STANDS_STILL:
+    for ref in bringers_of(world, known):
+        if world.health(ref) in STANDS_STILL:
             yield ref
     if known.shared.startswith(NAMESPACE):
         namespace = ObjectRef(known.state.ref.cluster, "", "Namespace", "", known.shared.removeprefix(NAMESPACE))
@@ -109,12 +109,40 @@ def providers(world: World, known: Known) -> Iterator[ObjectRef]:
             yield namespace
 
 
+def bringers_of(world: World, known: Known) -> tuple[ObjectRef, ...]:
+    """Return who brings what an object lacks: whoever has it in an inventory, else whoever may have it and never began.
+
+    An operator whose first build fails has no inventory yet: what came with it, by the same parent or source, and was
+    never applied, is the likeliest to bring what is missing (a real commit with operator and objects does it so).
+    """
+    if not known.shared.startswith((GROUP, NAMESPACE)):
+        return ()
+    sure = sorted(ref for ref in world.bringers.get(known.shared, ()) if ref != known.state.ref)
+    return tuple(sure) or tuple(sorted(ref for ref in _kin(world, known) if _never_began(world, known, ref)))
+
+
+def _kin(world: World, known: Known) -> set[ObjectRef]:
+    """Return what came with an object: applied by the same parent, or made from the same source."""
+    near = set(world.consumers.get(known.state.source, ())) if known.state.source is not None else set()
+    for parent in world.parents.get(known.state.ref, ()):
+        near |= set(world.objects[parent].state.contains)
+    return near - {known.state.ref}
+
+
+def _never_began(world: World, known: Known, ref: ObjectRef) -> bool:
+    other = world.known(ref)
+    if other is None or other.state.ref.group not in (KUSTOMIZE, HELM) or other.shared == known.shared:
+        return False
+    state = other.state
+    return not (state.applied_revision or state.contains or (state.helm is not None and state.helm.history))
+
+
 def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:
     """Return what fails for want of what this object brings, or is: a kind, a namespace."""
     near = set(world.sharing.get(brought_by(ref), ()))
     for shared, lacking in world.sharing.items():
-        if ref in world.bringers.get(shared, ()):
-            near |= lacking
+        if shared.startswith((GROUP, NAMESPACE)):
+            near |= {each for each in lacking if ref in bringers_of(world, world.objects[each])}
     return near
 
 

@@ -18,7 +18,7 @@ from daemon.model.objects import Condition, Health, ObjectState
 from daemon.model.refs import EffectId, Fingerprint, IncidentId, ObjectRef, Target
 from daemon.model.remedies import ActionRequest, Check, Mode
 from daemon.model.signals import EventSeen, ReleaseSeen
-from daemon.rules.ruleset import EMPTY, RuleSet, specificity
+from daemon.rules.ruleset import EMPTY, RuleSet
 
 EVENTS_KEPT = 8
 """Events remembered for one object: enough for the evidence of an incident, bounded for a storm."""
@@ -260,7 +260,7 @@ class World:
     def _rank(self, finding: Finding) -> tuple[int, tuple[int, int, int, str]]:
         rule = self.rules.rule(finding.test)
         found = -1 if finding.test in DIAGNOSES else 0
-        return -finding.severity, specificity(rule) if rule is not None else (found, 0, 0, finding.test)
+        return -finding.severity, rule.rank if rule is not None else (found, 0, 0, finding.test)
 
     def case_of(self, ref: ObjectRef) -> Case | None:
         """Return the open case that an object belongs to."""

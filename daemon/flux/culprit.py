@@ -42,6 +42,8 @@ HOST = re.compile(
     r"(?=connect|i/o|no such|server|read udp)"
 )
 MISSING_KIND = re.compile(r'no matches for kind "[^"]+" in version "(?P<group>[^"/]*)/?[^"/]*"')
+NOT_SERVED = re.compile(r"could not find the requested resource \(\w+ [a-z0-9-]+\.(?P<group>[a-z0-9.-]+) ")
+"""What a client says whose list of kinds is older than the removal of one."""
 MISSING_NAMESPACE = re.compile(
     r'namespaces "(?P<missing>[^"]+)" not found|in namespace (?P<ending>[a-z0-9.-]+) because it is being terminated'
 )
@@ -180,6 +182,7 @@ def _short(text: str) -> str:
 
 SHARED: tuple[tuple[re.Pattern[str], str], ...] = (
     (MISSING_KIND, GROUP),
+    (NOT_SERVED, GROUP),
     (MISSING_NAMESPACE, NAMESPACE),
     (WEBHOOK, "webhook "),
     (POLICY, "policy "),

@@ -358,6 +358,17 @@ class Rule:
         return (*((self.when,) if self.when is not None else ()), *(stage.when for stage in self.sequence))
 
     @cached_property
+    def rank(self) -> tuple[int, int, int, str]:
+        """Return a sort key that puts first the rule whose words fit one failure best.
+
+        A named object before a pattern before any; then a rule with an expression or reasons; then the fewer kinds.
+        """
+        match = self.match
+        named = sum(2 if "*" not in text else 1 for text in (match.name, match.namespace) if text)
+        asked = bool(self.tests) + bool(match.reasons) + bool(match.labels)
+        return (-named, -asked, len(match.kinds), self.name)
+
+    @cached_property
     def momentary(self) -> bool:
         """Say whether it asks of events, which are moments: then each event that arrives is asked about once."""
         return self.temporal and any("event" in test.uses for test in self.tests)
@@ -402,21 +413,10 @@ class RuleSet:
     @cached_property
     def _by_kind(self) -> Mapping[str, tuple[Rule, ...]]:
         found: dict[str, list[Rule]] = {}
-        for rule in sorted(self.rules, key=specificity):
+        for rule in sorted(self.rules, key=lambda each: each.rank):
             for kind in rule.match.kinds if rule.enabled else ():
                 found.setdefault(kind, []).append(rule)
         return {kind: tuple(rules) for kind, rules in found.items()}
-
-
-def specificity(rule: Rule) -> tuple[int, int, int, str]:
-    """Return a sort key that puts first the rule whose words fit one failure best.
-
-    A named object before a pattern before any; then a rule with an expression or reasons; then the fewer kinds.
-    """
-    match = rule.match
-    named = sum(2 if "*" not in text else 1 for text in (match.name, match.namespace) if text)
-    asked = bool(rule.tests) + bool(match.reasons) + bool(match.labels)
-    return (-named, -asked, len(match.kinds), rule.name)
 
 
 EMPTY = RuleSet()

@@ -197,3 +197,33 @@ def test_the_view_counts():
 
 def test_a_ref_without_a_known_kind_is_not_flux():
     assert WorldView(Story().world).why(ObjectRef("default", "x", "Y", "n", "z"))["known"] is False
+
+
+CHANGED = """
+apiVersion: fluxmedic.dev/v1
+kind: Rule
+metadata: {name: moved}
+spec:
+  match: {kind: Kustomization}
+  when: old.spec.path != object.spec.path
+  severity: warning
+  summary: "{{ ref.name }} moved"
+"""
+
+
+def moved(cluster: Cluster, path: str):
+    return cluster.state("Kustomization", "a", ready(), text=f'{{"spec": {{"path": "{path}"}}}}')
+
+
+def test_f045_a_rule_that_compares_is_not_asked_of_what_is_seen_for_the_first_time():
+    cluster = Cluster()
+    story = Story(CHANGED).see(moved(cluster, "./one"))
+    assert story.world.faults == {}
+    (told,) = why(story, "a")["rules"]
+    assert told["clauses"][-1] == {
+        "name": "old",
+        "wanted": "a state before this one",
+        "seen": "none yet",
+        "held": False,
+    }
+    assert story.see(moved(cluster, "./two")).cases != []

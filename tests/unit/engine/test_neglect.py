@@ -257,11 +257,12 @@ def test_a_suspended_one_checks_nothing():
 )
 def test_a_missing_kind_is_told_with_who_would_bring_it(bringer, words):
     cluster, story = Cluster(), Story()
-    story.see(
-        applying(cluster, "b", bringer), cluster.state("Kustomization", "a", failing("ReconciliationFailed", NO_KIND))
+    story.see(applying(cluster, "b", bringer)).wait(10)
+    story.see(cluster.state("Kustomization", "a", failing("ReconciliationFailed", NO_KIND))).wait(60)
+    assert (
+        "a CRD of example.com is not installed: Thing/apps/x dry-run failed: no matches for kind"
+        in story.case.incident.cause
     )
-    story.wait(60)
-    assert "a CRD of example.com is not installed (no matches for kind)" in story.case.incident.cause
     assert words in story.case.incident.cause
 
 

@@ -25,14 +25,14 @@ def timed_out(cluster: Cluster):
 
 def test_a_parent_that_gave_up_before_its_child_could_is_not_told():
     cluster, story = Cluster(), Story()
-    story.see(child(cluster, progressing()), timed_out(cluster)).wait(59)
+    story.see(child(cluster, progressing()), timed_out(cluster)).wait(56)
     story.see(child(cluster, ready())).wait(29)
     assert story.see(top(cluster, ready())).wait(300).cases == []
 
 
 def test_a_child_that_outlasts_its_own_time_is_told():
     cluster, story = Cluster(), Story()
-    story.see(child(cluster, progressing()), timed_out(cluster)).wait(59)
+    story.see(child(cluster, progressing()), timed_out(cluster)).wait(56)
     assert story.cases == []
     assert story.wait(2).case.incident.root == CHILD
 

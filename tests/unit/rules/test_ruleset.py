@@ -18,7 +18,6 @@ from daemon.rules.ruleset import (
     RuleSet,
     Window,
     reasons_of,
-    specificity,
 )
 from daemon.rules.template import compile_template
 
@@ -111,7 +110,7 @@ def test_rules_are_found_by_kind_the_most_specific_first_and_disabled_ones_never
     assert found == ["named", "glob", "a-reason", "b-asks", "c-one", "d-wide"]
     assert [each.name for each in ruleset.for_kind("Kustomization")] == ["d-wide"]
     assert ruleset.for_kind("Bucket") == ()
-    assert min(rules, key=specificity).name == "named"
+    assert min(rules, key=lambda each: each.rank).name == "named"
 
 
 def test_a_rule_is_found_by_name_even_when_disabled() -> None:

@@ -1,0 +1,132 @@
+"""Who brings what is missing: by inventory, or by what came with it and never began; and how long it is waited for."""
+
+import pytest
+
+from daemon.model.refs import ObjectRef
+from tests.builders import RULES, T0, Cluster, Story, failing, helm, progressing, ready, ref
+
+GIT = ref("GitRepository", "git")
+CRD = ObjectRef("default", "apiextensions.k8s.io", "CustomResourceDefinition", "", "anvils.forge.example.org")
+NO_KIND = 'Anvil/forge/south dry-run failed: no matches for kind "Anvil" in version "forge.example.org/v1"'
+NOT_SERVED = (
+    "Anvil/forge/south not found: the server could not find the requested resource "
+    "(patch anvils.forge.example.org south)"
+)
+OPERATOR, ANVILS, PARENT = (ref("Kustomization", name) for name in ("operator", "anvils", "all"))
+SPACE = ObjectRef("default", "", "Namespace", "", "edge")
+
+
+def anvils(cluster: Cluster, message: str = NO_KIND, **more):
+    facts = {"source": GIT, "retry_interval": 30.0, **more}
+    return cluster.state("Kustomization", "anvils", failing("ReconciliationFailed", message), **facts)
+
+
+@pytest.mark.parametrize("first", ["operator", "anvils"])
+def test_an_operator_that_was_never_applied_is_the_cause_of_what_came_with_it_whoever_failed_first(first):
+    cluster = Cluster()
+    states = [cluster.state("Kustomization", "operator", failing(), source=GIT), anvils(cluster)]
+    story = Story()
+    for state in states if first == "operator" else reversed(states):
+        story.see(state).wait(1)
+    incident = story.wait(60).case.incident
+    assert incident.root == OPERATOR
+    assert story.members() == {"Kustomization/apps/operator", "Kustomization/apps/anvils"}
+
+
+def test_what_the_same_parent_applied_came_with_it_though_its_source_is_another():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("Kustomization", "all", ready(), contains=(ANVILS, ref("HelmRelease", "operator"))),
+        cluster.state("HelmRelease", "operator", failing("InstallFailed"), helm=helm("operator")),
+        anvils(cluster),
+    )
+    assert story.wait(60).case.incident.root == ref("HelmRelease", "operator")
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        {"applied_revision": "main@1"},  # it was applied once, and had no such kind
+        {"contains": (ref("Deployment", "web"),)},
+        {"source": ref("GitRepository", "elsewhere")},
+    ],
+)
+def test_what_fails_beside_it_and_has_nothing_to_do_with_it_is_another_incident(operator):
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("Kustomization", "operator", failing(), **{"source": GIT, **operator}), anvils(cluster)
+    )
+    assert [case.incident.root for case in story.wait(60).cases] == [OPERATOR, ANVILS]
+
+
+def test_two_that_lack_the_same_kind_do_not_bring_it_to_each_other():
+    cluster = Cluster()
+    other = cluster.state("Kustomization", "hammers", failing("ReconciliationFailed", NO_KIND), source=GIT)
+    incident = Story().see(anvils(cluster), other).wait(90).case.incident
+    assert "nothing in Flux is known to bring it" in incident.cause
+
+
+def test_a_kind_that_an_old_client_still_knows_is_missing_all_the_same():
+    incident = Story().see(anvils(Cluster(), NOT_SERVED)).wait(90).case.incident
+    assert "a CRD of forge.example.org is not installed" in incident.cause
+    assert "anvils.forge.example.org south" in incident.cause
+
+
+def test_objects_that_come_before_their_kind_are_quiet_while_the_operator_is_on_its_way():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "operator", progressing(), source=GIT, timeout=60.0))
+    story.see(anvils(cluster)).wait(50)
+    story.see(
+        cluster.state("Kustomization", "operator", ready(), source=GIT, contains=(CRD,), applied_revision="main@1")
+    )
+    assert story.cases == []
+    story.see(cluster.state("Kustomization", "anvils", ready(), source=GIT)).wait(300)
+    assert story.cases == []
+
+
+def test_objects_that_still_lack_their_kind_after_the_next_try_are_told():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "operator", progressing(), source=GIT, timeout=60.0))
+    story.see(anvils(cluster)).wait(20)
+    story.see(
+        cluster.state("Kustomization", "operator", ready(), source=GIT, contains=(CRD,), applied_revision="main@1")
+    )
+    assert story.wait(41).cases == []
+    assert story.wait(2).case.incident.root == ANVILS
+
+
+def test_an_operator_that_was_well_all_the_time_is_not_waited_for():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "operator", ready(), source=GIT, contains=(CRD,))).wait(10)
+    assert story.see(anvils(cluster)).wait(6).case.incident.root == ANVILS
+
+
+def test_a_namespace_on_its_way_out_explains_the_check_that_waits_for_it_and_is_not_waited_for():
+    cluster = Cluster()
+    waiting_for = "timeout waiting for: [Namespace/edge status: 'Terminating']"
+    story = (
+        Story()
+        .see(
+            cluster.state("Kustomization", "spaces", ready(), contains=(SPACE,)),
+            cluster.state("Namespace", "edge", namespace="", deleted_at=T0),
+        )
+        .wait(10)
+    )
+    story.see(
+        anvils(cluster, "unable to create new content in namespace edge because it is being terminated"),
+        cluster.state("Kustomization", "spaces", failing("ReconciliationFailed", waiting_for), contains=(SPACE,)),
+    )
+    assert story.wait(6).case.incident.root == SPACE
+    assert story.members() == {"Namespace/edge", "Kustomization/apps/anvils", "Kustomization/apps/spaces"}
+
+
+def test_a_temporary_folder_in_a_message_is_no_news():
+    cluster, told = Cluster(), "kustomize build failed: open /tmp/kustomization-{}/x.yaml: no such file"
+    rules = "evidence: [culprit]\n  examples:"
+    story = Story(RULES.replace("examples:", rules)).see(
+        cluster.state("Kustomization", "a", failing(message=told.format(1)))
+    )
+    for number in range(2, 5):
+        story.wait(30).see(cluster.state("Kustomization", "a", failing(message=told.format(number))))
+    lines = [entry.text for entry in story.case.incident.timeline if "BuildFailed: kustomize" in entry.text]
+    assert lines == ["Ready=False BuildFailed: kustomize build failed: open …/x.yaml: no such file"]
