@@ -21,7 +21,8 @@ PASSING = re.compile(
     r"timed? ?out|deadline exceeded|connection refused|no such host|unreachable|unavailable", re.IGNORECASE
 )
 """Words of failures that something else may have brought about."""
-UNOBSERVED = "not-observed"
+UNMOVED = frozenset({"not-observed", "revision-unapplied"})
+"""Detectors that tell of a controller by one object each: of one kind they are one incident."""
 OWN_FAULTS = SELF_MADE | {"source-missing"}
 OWN_REASONS = SPEC_FAILURES | {"BuildFailed"}
 """What an object's spec or content says of itself: no failure of another object brings it about."""
@@ -31,7 +32,7 @@ def incident_for(world: World, finding: Finding) -> Case | None:
     """Return the open incident of the finding's root, of what waits for it, or of what it shares a cause with."""
     root = root_of(world, finding.ref)
     case = world.case_of(root) or _waiting_for(world, root) or _same_workload(world, root)
-    if case is None and finding.test == UNOBSERVED:
+    if case is None and finding.test in UNMOVED:
         return _same_controller(world, finding)
     return case
 
@@ -56,7 +57,7 @@ def _same_workload(world: World, root: ObjectRef) -> Case | None:
 def _same_controller(world: World, finding: Finding) -> Case | None:
     for case in world.open_cases():
         root = case.incident.root
-        silent = any(found.test == UNOBSERVED for found in case.findings) or world.health(root) is Health.IN_PROGRESS
+        silent = any(found.test in UNMOVED for found in case.findings) or world.health(root) is Health.IN_PROGRESS
         if silent and (root.group, root.kind) == (finding.ref.group, finding.ref.kind):
             return case
     return None

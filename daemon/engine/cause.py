@@ -7,7 +7,7 @@ import re
 
 from daemon.engine.graph import owners_of
 from daemon.engine.health import last_writer
-from daemon.engine.lineage import blamed_refs, pods_of
+from daemon.engine.lineage import below, blamed_refs, pods_of
 from daemon.engine.release import workloads_of
 from daemon.engine.surroundings import CONTROLLERS
 from daemon.engine.world import Case, Known, World
@@ -21,7 +21,8 @@ CAUSE_LENGTH = 300
 HEAD_LENGTH = 150
 """Characters that the root and its own words keep at least, however much there is to say below it."""
 BELOW = " — "
-TROUBLE = re.compile(r" — .*\((?!Pending\b|ContainerCreating\b|PodInitializing\b)")
+BEGUN = ("Pending", "ContainerCreating", "PodInitializing")
+TROUBLE = re.compile(rf" — .*\((?!(?:{'|'.join(BEGUN)})\b)")
 """A pod's trouble at the end of a cause; that a pod has only begun is none."""
 COMMIT = re.compile(r"^stored artifact for commit '(?P<subject>.*)'$", re.DOTALL)
 
@@ -102,7 +103,17 @@ def pod_trouble(world: World, workload: ObjectRef) -> str:
         if pod.state.pod is not None:
             text = ": ".join(part for part in (pod.state.pod.reason, pod.state.pod.message) if part)
             troubles[text] = troubles.get(text, 0) + 1
-    return max(troubles, key=lambda text: (troubles[text], text), default="")
+    told = max(troubles, key=lambda text: (troubles[text], text), default="")
+    return _refused(world, workload) or told if told.partition(":")[0] in ("", *BEGUN) else told
+
+
+def _refused(world: World, workload: ObjectRef) -> str:
+    """Return the last warning about a workload or its replica sets: why there is no pod to ask (quota, admission)."""
+    for ref in (*(each for each in below(world, workload) if each.kind != "Pod"), workload):
+        warnings = [event for event in world.events.get(ref, ()) if event.warning]
+        if warnings:
+            return f"{warnings[-1].reason}: {culprit_of(warnings[-1].message)}"
+    return ""
 
 
 def _own_words(world: World, root: ObjectRef, *, quiet: bool) -> str:
@@ -189,6 +200,7 @@ DETECTED = frozenset(
         "controller-silent",
         "run-unfinished",
         "source-behind",
+        "revision-unapplied",
         "release-contended",
         "need-missing",
     }

@@ -227,6 +227,7 @@ def _mark_recoveries(world: World, case: Case) -> None:
     explains = any(case.incident.root in causes_of(world, member.ref) for member in case.incident.dependents)
     for member in case.incident.members:
         unwell = _keeps_open(world, member) or (member.role is Role.ROOT and explains)
+        unwell = unwell or any(found.ref == member.ref for found in case.findings)
         if member.role is not Role.RELATED and member.recovered_at is None and not unwell:
             gone = world.known(member.ref) is None
             word = "is gone" if gone else "is well again"

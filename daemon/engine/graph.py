@@ -25,6 +25,7 @@ from daemon.engine.surroundings import (
 )
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
+from daemon.flux.kinds import SOURCE
 from daemon.model.objects import Health
 from daemon.model.refs import ObjectRef
 
@@ -56,7 +57,9 @@ def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     if known.health is Health.FAILED or known.actual is Health.BLOCKED:
         found.update(dict.fromkeys(_made_from(world, known)))
     if stands_still(world, known):
-        found.update(dict.fromkeys(silent_controllers(world, known.state)))
+        found.update(dict.fromkeys(silent_controllers(world, known.state.ref.group)))
+    if known.failed is not None and known.failed.reason == "ArtifactFailed" and "download" in known.failed.message:
+        found.update(dict.fromkeys(silent_controllers(world, SOURCE)))  # it serves what the others download
     if known.health is Health.FAILED and known.actual is not Health.BLOCKED:
         found.update(dict.fromkeys(_checked(world, known)))
         found.pop(ref, None)

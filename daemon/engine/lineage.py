@@ -11,6 +11,9 @@ from daemon.flux.kinds import group_for_kind
 from daemon.model.objects import Condition, Health
 from daemon.model.refs import ObjectRef
 
+GENERATIONS = 2
+"""From a pod over its replica set to its workload."""
+
 
 def blamed_refs(world: World, known: Known) -> tuple[ObjectRef, ...]:
     """Return the objects that the failing health check names, as refs of this cluster."""
@@ -35,12 +38,11 @@ def pods_of(world: World, workload: ObjectRef) -> tuple[Known, ...]:
 
 
 def above(world: World, ref: ObjectRef) -> set[ObjectRef]:
-    """Return whoever applies, checks or releases the workload that a pod or a replica set belongs to."""
-    known = world.known(ref)
-    owners = set(known.state.owners) if known is not None else set()
-    for owner in tuple(owners):
-        middle = world.known(owner)
-        owners |= set(middle.state.owners) if middle is not None else set()
+    """Return whoever applies, checks or releases a workload, or the one that a pod or a replica set belongs to."""
+    owners = {ref}
+    for _ in range(GENERATIONS):
+        known = (world.known(owner) for owner in owners)
+        owners = owners.union(*(each.state.owners for each in known if each is not None))
     near: set[ObjectRef] = set()
     for owner in owners:
         near |= world.parents.get(owner, set()) | set(managers_of(world, owner))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from daemon.engine.draft import Draft
 from daemon.engine.health import is_lagging
-from daemon.engine.surroundings import CONTROLLER_SILENT, CONTROLLERS, UNFINISHED, controller_of, is_down
+from daemon.engine.surroundings import CONTROLLER_SILENT, CONTROLLERS, UNAPPLIED, UNFINISHED, controller_of, is_down
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import HELM, KUSTOMIZE, kind_of, resource_of
@@ -29,8 +29,10 @@ QUEUED = 120.0
 """Seconds that an object may wait for a free worker beyond its interval."""
 ACTIONS_A_RUN = {HELM: 3}
 """Actions that one run may take one after the other, each with its own time-out: upgrade, test, roll back."""
-FETCH = 180.0
-"""Seconds that a run takes beside its actions: nine tries to fetch an artifact took 96 (flux.md 0.3, 14)."""
+FETCH = 240.0
+"""Seconds that a run takes beside its actions: ten tries to fetch from a dead source-controller took 215 (recorded)."""
+UNAPPLIED_FOR = 120.0
+"""Seconds for which a new revision may wait for its appliers: a busy controller rolls 250 a minute (flux.md 11.1)."""
 TALKATIVE = (KUSTOMIZE, HELM)
 """Groups whose objects are written to at every run; a source that finds nothing new writes nothing (recordings)."""
 SHOWN = 5
@@ -168,6 +170,23 @@ def run_unfinished(world: World, known: Known) -> Draft | None:
     )
 
 
+def revision_unapplied(world: World, known: Known) -> Draft | None:
+    """Find a Ready object that has not taken up what its source fetched: nobody even began to."""
+    state = known.state
+    source = world.known(state.source) if state.source is not None else None
+    if source is None or state.ref.group not in TALKATIVE or not _is_passed_over(world, known, source):
+        return None
+    return Draft(
+        UNAPPLIED,
+        Severity.CRITICAL,
+        f"still has {_revision(state)}, though {source.state.ref} has had {source.state.artifact_revision} since "
+        f"{source.revised_at:%H:%M:%S} UTC: {CONTROLLERS[state.ref.group]} has not begun, and Ready still says True",
+        0.0,
+        next_step="Check that the controller's pod runs: kubectl -n flux-system get pods.",
+        related=(source.state.ref,),
+    )
+
+
 def source_behind(world: World, known: Known) -> Draft | None:
     """Find a source that says Ready and does not advance, though another one fetched a newer revision of the same."""
     state = known.state
@@ -197,9 +216,25 @@ def look_out(world: World) -> None:
         world.mark(*sorted(refs))
     world.mark(*sorted(each.ref for each in world.findings if each.test == CONTENDED))
     for ref, known in world.objects.items():
-        if known.health is Health.IN_PROGRESS and _lasts_too_long(world, known):
+        source = world.known(known.state.source) if known.state.source is not None else None
+        late = known.health is Health.IN_PROGRESS and _lasts_too_long(world, known)
+        if late or (source is not None and _is_passed_over(world, known, source)):
             world.mark(ref)
     world.at(world.now + timedelta(seconds=LOOK_OUT_EVERY), LOOK_OUT)
+
+
+def _is_passed_over(world: World, known: Known, source: Known) -> bool:
+    """Say whether a Ready object was not touched since its source took another revision, long enough ago."""
+    if known.actual is not Health.CURRENT or known.state.suspended or source.revised_at is None:
+        return False
+    if known.worked_at is None or known.worked_at > source.revised_at or world.heard_at is None:
+        return False
+    same = _revision(known.state).partition("+")[0] == source.state.artifact_revision.partition("+")[0]
+    return not same and elapsed(source.revised_at, world.heard_at) >= UNAPPLIED_FOR
+
+
+def _revision(state: ObjectState) -> str:
+    return state.applied_revision or state.attempted_revision
 
 
 def _longest_run(state: ObjectState) -> float:

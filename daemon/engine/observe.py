@@ -5,6 +5,7 @@ Limit: it records and marks what became dirty; what that means is decided elsewh
 
 from collections import deque
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from daemon.engine.health import latch
@@ -73,13 +74,17 @@ def event_seen(world: World, signal: EventSeen) -> None:
             world.events.pop(next(iter(world.events)))
             world.counts["events_dropped"] += 1
         events = world.events[signal.ref] = deque(maxlen=EVENTS_KEPT)
-    told = 0
+    told, kept = 0, signal
     for index, known in enumerate(events):
         if (known.reason, known.message) == (signal.reason, signal.message):
             told = known.count if known.uid == signal.uid else 0
+            if known.uid and not signal.uid:  # a webhook repeats what the API server has counted
+                kept = replace(signal, uid=known.uid, count=known.count)
             del events[index]
             break
-    events.append(signal)
+    events.append(kept)
+    if signal.warning:
+        world.mark(*sorted(above(world, signal.ref)))
     if signal.ref in world.objects:
         world.mark(signal.ref)
         if world.awake and signal.uid:

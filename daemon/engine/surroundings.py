@@ -32,6 +32,7 @@ MISSING = "missing "
 """How the fault of an object begins whose spec names a ConfigMap, Secret or account that is not there."""
 CONTROLLER_SILENT = "controller-silent"
 UNFINISHED = "run-unfinished"
+UNAPPLIED = "revision-unapplied"
 STANDS_STILL = (Health.FAILED, Health.BLOCKED, Health.SUSPENDED, Health.TERMINATING)
 
 
@@ -165,16 +166,16 @@ def is_down(state: ObjectState) -> bool:
     return state.replicas is not None and not state.replicas.ready
 
 
-def silent_controllers(world: World, state: ObjectState) -> Iterator[ObjectRef]:
-    """Yield the Deployments of the controller of an object's kind that have no pod, or whose pod does nothing."""
-    for ref in sorted(world.controllers.get(CONTROLLERS.get(state.ref.group, ""), ())):
+def silent_controllers(world: World, group: str) -> Iterator[ObjectRef]:
+    """Yield the Deployments of the controller of an API group that have no pod, or whose pod does nothing."""
+    for ref in sorted(world.controllers.get(CONTROLLERS.get(group, ""), ())):
         if is_down(world.objects[ref].state) or is_firing(world, CONTROLLER_SILENT, ref):
             yield ref
 
 
 def stands_still(world: World, known: Known) -> bool:
-    """Say whether nobody works on what an object asks for: a spec not looked at, a run that never ended."""
-    return is_lagging(known.state) or is_firing(world, UNFINISHED, known.state.ref)
+    """Say whether nobody works on an object: a spec not looked at, a run that never ended, a revision not applied."""
+    return is_lagging(known.state) or any(is_firing(world, test, known.state.ref) for test in (UNFINISHED, UNAPPLIED))
 
 
 def is_firing(world: World, test: str, ref: ObjectRef) -> bool:
@@ -190,7 +191,11 @@ def moved_by(world: World, ref: ObjectRef) -> set[ObjectRef]:
     if not name:
         return set()
     groups = {group for group, controller in CONTROLLERS.items() if controller == name}
-    return {each for each, other in world.objects.items() if each.group in groups and stands_still(world, other)}
+    waiting = {each for each, other in world.objects.items() if each.group in groups and stands_still(world, other)}
+    if SOURCE not in groups:
+        return waiting
+    failed = ((each, other.failed) for each, other in world.objects.items())
+    return waiting | {each for each, told in failed if told is not None and told.reason == "ArtifactFailed"}
 
 
 def _before(cause: Known, effect: Known) -> bool:

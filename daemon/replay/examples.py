@@ -136,6 +136,8 @@ def _signals(ref: ObjectRef, example: Example, given: GivenState, at: datetime, 
         if heard is not None:
             yield heard
     last = version + len(given.others) + 1
+    if given.unchanged:
+        return
     yield from filter(None, [signal_of(_raw(ref, example.labels, given, last), CLUSTER, at)])
     for number in range(given.waiting):
         waiting = _named(ref.kind, ref.namespace, f"{ref.name}-waiting-{number}")

@@ -58,6 +58,7 @@ DETECTORS = frozenset(
         "controller-silent",
         "run-unfinished",
         "source-behind",
+        "revision-unapplied",
         "release-contended",
         "need-missing",
         "image-pull",

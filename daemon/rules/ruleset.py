@@ -276,6 +276,8 @@ class GivenState:
     spec: Mapping[str, object] = field(default_factory=dict)
     status: Mapping[str, object] = field(default_factory=dict)
     """Added to what the fields above say of spec and status, as Kubernetes writes them."""
+    unchanged: bool = False
+    """The object itself says nothing in this state: only the others do."""
     others: tuple["Other", ...] = ()
     """Other objects as they are from this moment on."""
 

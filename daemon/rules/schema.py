@@ -158,6 +158,7 @@ class GivenShape(SaysShape):
 
     ready: Status = "False"
     waiting: int = Field(default=0, ge=0, le=100)
+    unchanged: bool = False
     seconds: Duration = Field(default=0.0, alias="for")
     others: list[OtherShape] = Field(default=[], max_length=50)
 

@@ -294,3 +294,12 @@ def test_time_is_never_asked_about_twice_for_one_wait():
         story.see(Cluster().state("Kustomization", "a", progressing(str(number)))).wait(1)
     assert len([entry for entry in story.world.heap if entry[2] == A]) == 1
     assert story.at - timedelta(seconds=20) < story.world.heap[0][0]
+
+
+def test_an_event_that_a_webhook_repeats_is_counted_once():
+    cluster, story = Cluster(), Story(WARNINGS)
+    story.see(cluster.state("Kustomization", "a", ready()))
+    for count in (1, 2):
+        webhook = EventSeen(story.at, A, "Oops", "text", warning=True, origin="webhook")
+        story.give(event(story, count=count), webhook).wait(10)
+    assert clause(story).seen == "2 times"

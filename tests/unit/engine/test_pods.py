@@ -5,6 +5,7 @@ import pytest
 from daemon.model.findings import Finding, FindingState, Severity
 from daemon.model.objects import PodTrouble, Replicas
 from daemon.model.refs import Fingerprint, ObjectRef
+from daemon.model.signals import EventSeen
 from tests.builders import RULES, Cluster, Story, failing, helm, pods, ready, ref, unhealthy
 
 APP, WEB = ref("Kustomization", "app"), ref("Deployment", "web")
@@ -161,3 +162,41 @@ def test_pods_say_nothing_where_the_rule_is_switched_off():
     assert Story(off.replace("WHAT", "enabled: false")).see(*states).wait(60).cases == []
     quieter = Story(off.replace("WHAT", "severity: warning")).see(*states).wait(60).case.incident
     assert (quieter.severity, quieter.rules) == (Severity.WARNING, ("failed", "image-pull"))
+
+
+def refused(story: Story, message: str, uid: str = "e1") -> EventSeen:
+    return EventSeen(story.at, ref("ReplicaSet", "web-7c"), "FailedCreate", message, warning=True, uid=uid)
+
+
+@pytest.mark.parametrize("trouble", [None, PodTrouble("Pending")])
+def test_why_there_is_no_pod_at_all_is_read_from_the_events_of_the_replica_set(trouble):
+    cluster = Cluster()
+    story = (
+        Story()
+        .see(
+            cluster.state("Deployment", "web", replicas=pods(0, 1)),
+            cluster.state("ReplicaSet", "web-7c", owners=(WEB,), replicas=pods(0, 1)),
+            cluster.state("Kustomization", "app", unhealthy("Deployment/apps/web"), contains=(WEB,)),
+            pod(cluster, trouble, ref("ReplicaSet", "web-7c")),
+        )
+        .wait(20)
+    )
+    assert "PodSecurity" not in story.case.incident.cause
+    story.give(refused(story, 'pods "web-7c-x" is forbidden: violates PodSecurity "restricted:latest"'))
+    assert 'FailedCreate: pods "web-7c-x" is forbidden: violates PodSecurity' in story.case.incident.cause
+
+
+def test_the_trouble_of_a_pod_says_more_than_the_events_of_its_replica_set():
+    cluster = Cluster()
+    story = (
+        Story()
+        .see(
+            cluster.state("Deployment", "web", replicas=pods(0, 1)),
+            cluster.state("ReplicaSet", "web-7c", owners=(WEB,), replicas=pods(0, 1)),
+            cluster.state("Kustomization", "app", unhealthy("Deployment/apps/web"), contains=(WEB,)),
+            pod(cluster, PodTrouble("ImagePullBackOff", "no such tag"), ref("ReplicaSet", "web-7c")),
+        )
+        .wait(20)
+    )
+    story.give(refused(story, "something old"))
+    assert "(ImagePullBackOff: no such tag)" in story.case.incident.cause

@@ -120,17 +120,17 @@ def test_what_a_silent_controller_does_not_look_at_is_in_its_incident():
 def test_a_run_that_never_ends_is_told_with_what_it_was_doing():
     cluster = Cluster()
     story = Story().see(app(cluster, "a", progressing("Fetching manifests for revision main")))
-    assert noise(story, 180.0).cases == []
+    assert noise(story, 240.0).cases == []
     incident = noise(story, 120.0).case.incident
     assert incident.root == ref("Kustomization", "a")
-    assert "a run began and has not ended for more than 210 s" in incident.cause
+    assert "a run began and has not ended for more than 270 s" in incident.cause
     assert "Fetching manifests" in incident.cause
 
 
 def test_a_helm_release_may_upgrade_test_and_roll_back_before_its_run_is_called_endless():
     cluster = Cluster()
     story = Story().see(cluster.state("HelmRelease", "db", progressing("Running 'upgrade' action"), timeout=60.0))
-    assert noise(story, 330.0).cases == []
+    assert noise(story, 390.0).cases == []
     assert noise(story, 120.0).case.incident.root == ref("HelmRelease", "db")
 
 
@@ -179,3 +179,63 @@ def test_a_source_that_need_not_have_the_same_revision_is_not_behind(other):
     story = Story().see(source(cluster, "one", "main@1"), source(cluster, "two", "main@1", **other))
     story.wait(10).see(source(cluster, "one", "main@2"))
     assert story.wait(600).cases == []
+
+
+def applier(cluster: Cluster, name: str = "a", revision: str = "main@1", **more: Any) -> ObjectState:
+    facts = {"source": ref("GitRepository", "one"), "applied_revision": revision, **more}
+    return cluster.state("Kustomization", name, ready(), **facts)
+
+
+def pushed(cluster: Cluster, *appliers: ObjectState) -> Story:
+    """Play a push that nobody takes up."""
+    story = Story().see(source(cluster, "one", "main@1"), *appliers).wait(10)
+    return story.see(source(cluster, "one", "main@2"))
+
+
+def test_a_new_revision_that_no_applier_begins_with_is_one_incident_for_all_of_them():
+    cluster = Cluster()
+    story = pushed(cluster, applier(cluster), applier(cluster, "b"))
+    assert noise(story, 90.0).cases == []
+    incident = noise(story, 120.0).case.incident
+    assert incident.root == ref("Kustomization", "a")
+    assert "still has main@1, though GitRepository/apps/one has had main@2 since 03:00:10" in incident.cause
+    assert {member.ref.name for member in incident.members} == {"a", "b"}
+    story.see(applier(cluster, "a", "main@2"), applier(cluster, "b", "main@2"))
+    assert noise(story, 120.0).case.incident.state.value == "resolved"
+
+
+def test_the_controller_that_begins_with_no_revision_is_the_root_where_it_is_seen_to_be_down():
+    cluster = Cluster()
+    story = pushed(cluster, applier(cluster), controller(cluster, 0))
+    assert noise(story, 300.0).case.incident.root == CONTROLLER
+    assert ref("Kustomization", "a") in {member.ref for member in story.case.incident.members}
+
+
+@pytest.mark.parametrize("more", [{"suspended": True}, {"revision": "main@2"}])
+def test_an_applier_that_need_not_take_a_revision_up_is_quiet(more):
+    cluster = Cluster()
+    assert noise(pushed(cluster, applier(cluster, **more)), 600.0).cases == []
+
+
+def test_an_applier_that_was_touched_since_is_quiet():
+    cluster = Cluster()
+    story = pushed(cluster, applier(cluster))
+    noise(story, 60.0).see(applier(cluster))
+    assert noise(story, 600.0).cases == []
+
+
+def test_what_cannot_download_from_a_dead_source_controller_is_in_its_incident():
+    cluster = Cluster()
+    labels = FLUX | {"app.kubernetes.io/component": "source-controller"}
+    dead = cluster.state("Deployment", "source-controller", namespace="flux-system", labels=labels, replicas=pods(0, 1))
+    story = Story().see(dead, cluster.state("Kustomization", "a", ready())).wait(200)
+    told = "failed to download archive: GET http://source-controller/x.tar.gz giving up after 10 attempt(s)"
+    story.see(cluster.state("Kustomization", "a", failing("ArtifactFailed", told)))
+    assert story.wait(60).case.incident.root == dead.ref
+    assert ref("Kustomization", "a") in {member.ref for member in story.case.incident.members}
+
+
+def test_a_root_whose_finding_still_holds_has_not_recovered_though_it_says_ready():
+    cluster = Cluster()
+    story = Story().see(controller(cluster, 0)).wait(120)
+    assert not [entry for entry in story.case.incident.timeline if entry.kind == "recovered"]
