@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(BIN)/python -m pip install --quiet --require-hashes
 
-.PHONY: demo test lint types contracts unit coverage stories cluster-test bench lock clean
+.PHONY: demo test lint types contracts unit coverage stories cluster-test mutation bench lock clean
 
 # A stamp file remembers the locks it was made from, so a second run installs nothing.
 $(VENV)/.run: deploy/requirements.txt deploy/requirements-build.txt pyproject.toml
@@ -48,6 +48,14 @@ stories: $(VENV)/.test
 cluster-test: $(VENV)/.test
 	$(BIN)/python -m tests.cluster $(PYTEST)
 
+# Changes the core a thousand times and asks the tests; `make mutation MUTANTS='daemon.engine.health*'` for a part.
+mutation: $(VENV)/.mutation
+	$(BIN)/python -m tests.mutation $(MUTANTS)
+
+$(VENV)/.mutation: $(VENV)/.test deploy/requirements-mutation.txt
+	$(PIP) -r deploy/requirements-mutation.txt
+	@touch $@
+
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
 
@@ -56,6 +64,7 @@ bench: $(VENV)/.test
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o deploy/requirements.txt
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate -q -c deploy/requirements.txt -o deploy/requirements-test.txt
+	uv pip compile --group mutation --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -c deploy/requirements-test.txt -o deploy/requirements-mutation.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants build dist
