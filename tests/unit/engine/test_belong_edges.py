@@ -1,0 +1,111 @@
+"""Which incident takes a finding, where two rules could say it differently."""
+
+from daemon.model.objects import ObjectState
+from daemon.model.signals import Synced
+from tests.builders import Cluster, Story, failing, needs, ready, ref, waiting
+
+A, Z = ref("Kustomization", "a"), ref("Kustomization", "z")
+SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
+
+
+def unseen(cluster: Cluster, name: str) -> ObjectState:
+    return cluster.state("Kustomization", name, ready(), generation=2, observed_generation=1)
+
+
+def roots(story: Story) -> set[str]:
+    return {case.incident.root.name for case in story.cases if case.open}
+
+
+def member_of(story: Story, name: str) -> set[str]:
+    """Return the roots of the open incidents that list this object."""
+    open_ones = (case.incident for case in story.cases if case.open)
+    return {each.root.name for each in open_ones if name in {member.ref.name for member in each.members}}
+
+
+def test_two_that_the_same_controller_never_looked_at_are_one_incident():
+    cluster, story = Cluster(), Story()
+    story.see(unseen(cluster, "a")).wait(30)
+    story.see(unseen(cluster, "b")).wait(91)
+    assert roots(story) == {"a"}
+
+
+def test_what_the_controller_never_looked_at_joins_one_that_failed_before_and_was_not_looked_at_either():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", failing())).wait(10)
+    story.see(unseen(cluster, "a")).wait(30)
+    story.see(unseen(cluster, "b")).wait(91)
+    assert roots(story) == {"a"}
+
+
+def test_what_the_controller_never_looked_at_joins_one_that_it_looks_at_just_now():
+    cluster, story = Cluster(), Story()
+    story.see(unseen(cluster, "a")).wait(30)
+    story.see(unseen(cluster, "b")).wait(61)
+    story.see(cluster.state("Kustomization", "a", ready(), generation=3, observed_generation=1)).wait(30)
+    assert roots(story) == {"a"}
+
+
+def test_what_nobody_looked_at_is_not_in_the_incident_of_another_that_fails():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", failing())).wait(30)
+    story.see(unseen(cluster, "b")).wait(91)
+    assert roots(story) == {"a", "b"}
+
+
+def waits_for_z() -> tuple[Cluster, Story]:
+    """Object z fails, and a waits for it."""
+    cluster, story = Cluster(), Story()
+    story.give(Synced(story.at, SOURCES)).see(cluster.state("Kustomization", "z", failing()))
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(6)
+    assert member_of(story, "a") == {"z"}
+    return cluster, story
+
+
+def test_a_member_that_cannot_be_built_leaves_while_the_root_still_fails():
+    cluster, story = waits_for_z()
+    story.see(cluster.state("Kustomization", "a", failing("BuildFailed"), depends_on=needs(Z))).wait(6)
+    assert member_of(story, "a") == {"a"}
+
+
+def test_a_member_that_ran_out_of_time_stays_while_the_root_still_fails():
+    cluster, story = waits_for_z()
+    timed_out = failing("ReconciliationFailed", "context deadline exceeded")
+    story.see(cluster.state("Kustomization", "a", timed_out, depends_on=needs(Z))).wait(6)
+    assert member_of(story, "a") == {"z"}
+
+
+def test_a_member_without_a_source_stays_while_it_waits_for_the_root():
+    cluster, story = waits_for_z()
+    lost = ref("GitRepository", "gone")
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z), source=lost)).wait(30)
+    assert {finding.test for finding in story.world.firing(A)} == {"source-missing"}
+    assert member_of(story, "a") == {"z"}
+
+
+def test_what_cannot_be_built_stays_its_own_incident_whatever_its_message_says_of_time():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "z", ready()))
+    built = failing("BuildFailed", "accumulating resources: git fetch timed out")
+    story.see(cluster.state("Kustomization", "a", built, depends_on=needs(Z))).wait(15)
+    story.see(cluster.state("Kustomization", "z", failing())).wait(15)
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(15)
+    assert roots(story) == {"a", "z"}
+
+
+def test_of_two_that_failed_in_the_same_moment_the_one_that_the_other_waits_for_is_the_cause():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "z", failing()))
+    story.see(cluster.state("Kustomization", "a", failing(), depends_on=needs(Z))).wait(15)
+    assert roots(story) == {"a", "z"}
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(1)
+    assert roots(story) == {"z"}
+
+
+def test_a_chart_that_could_not_be_fetched_goes_to_its_repository_when_that_turns_out_to_fail():
+    cluster, story = Cluster(), Story()
+    repository = ref("HelmRepository", "repo")
+    story.see(cluster.state("HelmRepository", "repo", ready()))
+    story.see(cluster.state("HelmChart", "apps-db", failing("ChartPullError", "no such chart"), source=repository))
+    assert roots(story.wait(20)) == {"apps-db"}
+    story.see(cluster.state("HelmRepository", "repo", failing("IndexationFailed", "404 Not Found"))).wait(6)
+    assert roots(story) == {"repo"}
