@@ -271,6 +271,8 @@ def _merge(world: World, case: Case, other: Case) -> None:
         remind(drop, Reason.RESOLVED)
     keep.findings |= findings
     keep.workloads |= drop.workloads
+    for ref in drop.workloads:
+        world.watchers[ref].add(keep.incident.id)
     for member in members:
         _join(world, keep, member.ref, member.parent, Role.RELATED if member.role is Role.RELATED else Role.DEPENDENT)
     amend(
