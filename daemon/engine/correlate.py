@@ -271,8 +271,6 @@ def _merge(world: World, case: Case, other: Case) -> None:
         remind(drop, Reason.RESOLVED)
     keep.findings |= findings
     keep.workloads |= drop.workloads
-    for ref in drop.workloads:
-        world.watchers[ref].add(keep.incident.id)
     for member in members:
         _join(world, keep, member.ref, member.parent, Role.RELATED if member.role is Role.RELATED else Role.DEPENDENT)
     amend(
@@ -347,9 +345,9 @@ def _hold_workloads(world: World, case: Case) -> None:
                 continue
             if ref not in case.workloads:
                 case.workloads.add(ref)
-                world.watchers[ref].add(case.incident.id)
                 _join(world, case, ref, member.ref, Role.RELATED)
     for ref in sorted(case.workloads):
+        world.watchers[ref].add(case.incident.id)  # also what it took over, or has held since before it was reopened
         _inspect(world, case, ref)
 
 

@@ -109,3 +109,23 @@ def test_a_chart_that_could_not_be_fetched_goes_to_its_repository_when_that_turn
     assert roots(story.wait(20)) == {"apps-db"}
     story.see(cluster.state("HelmRepository", "repo", failing("IndexationFailed", "404 Not Found"))).wait(6)
     assert roots(story) == {"repo"}
+
+
+def test_a_member_that_leaves_goes_back_to_the_incident_that_it_had():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", failing())).wait(6)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(60)
+    story.see(cluster.state("Kustomization", "z", failing()))
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(6)
+    assert roots(story) == {"z"}
+    story.see(cluster.state("Kustomization", "a", failing(), depends_on=needs(Z))).wait(6)
+    assert roots(story) == {"a", "z"}
+    assert len(story.cases) == 2
+
+
+def test_what_fails_above_an_older_fault_of_another_is_an_incident_of_its_own():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", failing(), depends_on=needs(Z))).wait(15)
+    story.see(cluster.state("Kustomization", "z", failing()))
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(15)
+    assert roots(story) == {"a", "z"}

@@ -1,5 +1,6 @@
 """Who is in an incident, below whom, why, and since when it is well again: the cascade that people read."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from daemon.engine.world import Case
@@ -7,6 +8,7 @@ from daemon.model.incidents import Role
 from daemon.model.objects import Condition
 from tests.builders import T0, Cluster, Story, failing, helm, needs, pods, progressing, ready, ref, unhealthy, waiting
 
+SOURCE = ref("GitRepository", "repo")
 A, B, Z = (ref("Kustomization", name) for name in "abz")
 CLAIM = {"meta.helm.sh/release-name": "db", "meta.helm.sh/release-namespace": "apps"}
 WAITS = "DependencyNotReady: dependency 'apps/a' is not ready"
@@ -159,7 +161,7 @@ def test_a_member_that_waits_without_having_failed_says_what_its_ready_condition
 
 def test_a_member_that_is_still_failing_though_it_runs_again_says_what_had_failed():
     cluster = Cluster()
-    story = Story().see(cluster.state("Kustomization", "z", failing(), source=ref("GitRepository", "repo")))
+    story = Story().see(cluster.state("Kustomization", "z", failing(), source=SOURCE))
     story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/z"), contains=(Z,))).wait(3)
     story.see(cluster.state("Kustomization", "top", progressing(), contains=(Z,))).wait(6)
     assert member(story.case, "top").reason.startswith("HealthCheckFailed: health check failed: Kustomization/apps/z")
@@ -171,6 +173,55 @@ def test_what_is_not_well_though_ready_is_true_says_where_it_stands():
     story.see(cluster.state("Kustomization", "b", waiting("apps/a"), depends_on=needs(A))).wait(100)
     assert story.cases
     assert [member(case, "b").reason for case in story.cases if "b" in str(case.incident.members)] == [WAITS]
+
+
+def test_a_member_that_fails_again_below_another_cause_hangs_below_that_one():
+    cluster = Cluster()
+    story = Story().see(*chain(cluster)).wait(6)
+    story.see(cluster.state("Kustomization", "c", ready())).wait(1)
+    story.see(cluster.state("Kustomization", "c", waiting("apps/a"), depends_on=needs(A))).wait(1)
+    assert tree(story.case)["Kustomization/c"] == "dependent below a"
+
+
+def test_a_member_that_fails_again_by_itself_stays_where_it_hung():
+    cluster = Cluster()
+    story = Story().see(*chain(cluster)).wait(6)
+    story.see(cluster.state("Kustomization", "c", ready())).wait(1)
+    story.see(cluster.state("Kustomization", "c", TIMED_OUT)).wait(6)
+    assert tree(story.case)["Kustomization/c"] == "dependent below b"
+
+
+def test_a_member_that_waits_on_keeps_its_place_and_the_reason_for_which_it_joined():
+    cluster = Cluster()
+    story = Story().see(*chain(cluster)).wait(6)
+    again = waiting("apps/a", "revision is not up to date")
+    story.see(cluster.state("Kustomization", "c", again, depends_on=needs(A))).wait(1)
+    assert tree(story.case)["Kustomization/c"] == "dependent below b"
+    assert member(story.case, "c").reason == "DependencyNotReady: dependency 'apps/b' is not ready"
+
+
+def test_an_incident_that_takes_another_in_has_the_findings_of_both():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "a", TIMED_OUT, depends_on=needs(Z), source=SOURCE)).wait(15)
+    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/a"), source=SOURCE)).wait(6)
+    story.see(cluster.state("Kustomization", "z", failing())).wait(15)
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z), source=SOURCE))
+    assert {found.ref.name for found in story.cases[0].findings} >= {"top", "z"}
+
+
+def test_a_member_that_nobody_looked_at_says_where_it_stands():
+    cluster = Cluster()
+    unseen = (cluster.state("Kustomization", name, ready(), generation=2) for name in "ab")
+    story = Story().see(*(replace(state, observed_generation=1) for state in unseen)).wait(100)
+    assert member(story.case, "b").reason == "InProgress"
+
+
+def test_a_member_without_a_condition_says_where_it_stands():
+    cluster = Cluster()
+    labels = {"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/component": "kustomize-controller"}
+    controller = cluster.state("Deployment", "kustomize-controller", labels=labels, replicas=pods(0, 1))
+    story = Story().see(controller, cluster.state("Kustomization", "b", observed_generation=-1)).wait(600)
+    assert member(story.case, "b").reason == "InProgress"
 
 
 def test_a_long_reason_is_cut():
