@@ -5,6 +5,7 @@ Everything here is a real value of the model; nothing stands in for our own code
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from daemon.engine.step import adopt, next_deadline, step
@@ -112,6 +113,12 @@ def helm(name: str, namespace: str = "apps") -> HelmTarget:
     return HelmTarget(name, namespace, namespace)
 
 
+@cache
+def compiled(rules: str) -> RuleSet:
+    """Return these rules, compiled once: nothing changes a RuleSet, and compiling takes most of a short story."""
+    return compile_rules([("test.yaml", rules)])
+
+
 class Story:
     """A World with its effects written down, played second by second."""
 
@@ -121,7 +128,7 @@ class Story:
         self.world = World(limits=Limits(**settings))  # type: ignore[arg-type]
         self.at = T0
         self.effects: list[Effect] = []
-        ruleset = compile_rules([("test.yaml", rules)]) if isinstance(rules, str) else rules
+        ruleset = compiled(rules) if isinstance(rules, str) else rules
         self.effects += adopt(self.world, ruleset, self.at)
         self.give(Synced(self.at, "everything"))
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,8 @@ def test_a_reopened_incident_is_over_when_its_workload_is_well_though_that_is_la
 
 def goes_on_after(*, timeout: float | None, retry: float | None) -> float:
     """Return after how many seconds an incident goes on with a member that fails on when its root is well."""
-    cluster, more = Cluster(), {"timeout": timeout, "retry_interval": retry, "depends_on": needs(A)}
+    cluster = Cluster()
+    more: dict[str, Any] = {"timeout": timeout, "retry_interval": retry, "depends_on": needs(A)}
     story = Story().see(fails(cluster), cluster.state("Kustomization", "b", waiting("apps/a"), **more)).wait(6)
     story.see(well(cluster), fails(cluster, "b", **more))
     began = story.at
