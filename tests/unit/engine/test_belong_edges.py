@@ -2,7 +2,7 @@
 
 from daemon.model.objects import ObjectState
 from daemon.model.signals import Synced
-from tests.builders import Cluster, Story, failing, needs, ready, ref, waiting
+from tests.builders import Cluster, Story, failing, needs, progressing, ready, ref, waiting
 
 A, Z = ref("Kustomization", "a"), ref("Kustomization", "z")
 SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
@@ -41,7 +41,7 @@ def test_what_the_controller_never_looked_at_joins_one_that_it_looks_at_just_now
     cluster, story = Cluster(), Story()
     story.see(unseen(cluster, "a")).wait(30)
     story.see(unseen(cluster, "b")).wait(61)
-    story.see(cluster.state("Kustomization", "a", ready(), generation=3, observed_generation=1)).wait(30)
+    story.see(cluster.state("Kustomization", "a", progressing(), generation=2, observed_generation=2)).wait(30)
     assert roots(story) == {"a"}
 
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from daemon.engine.world import Case
 from daemon.model.incidents import Role
 from daemon.model.objects import Condition
@@ -125,6 +127,23 @@ def test_an_incident_that_took_another_in_is_not_over_while_the_workload_of_that
     assert story.cases[0].open
     story.see(cluster.state("Deployment", "web", replicas=pods(1, 1))).wait(60)
     assert not story.cases[0].open
+
+
+@pytest.mark.parametrize("last", ["one", "two"])
+def test_an_incident_that_took_another_in_waits_for_workloads_of_both_that_nobody_blames_any_more(last):
+    cluster = Cluster()
+    story = Story().see(*(cluster.state("Deployment", name, replicas=pods(0, 1)) for name in ("one", "two")))
+    story.see(cluster.state("Kustomization", "a", unhealthy("Deployment/apps/one"), depends_on=needs(Z))).wait(6)
+    story.see(cluster.state("Kustomization", "a", TIMED_OUT, depends_on=needs(Z))).wait(6)
+    story.see(cluster.state("Kustomization", "z", unhealthy("Deployment/apps/two"))).wait(6)
+    story.see(cluster.state("Kustomization", "z", failing())).wait(6)
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(1)
+    assert [case.open for case in story.cases] == [True, False]
+    story.see(*(cluster.state("Kustomization", name, ready()) for name in "az"))
+    for name in sorted(("one", "two"), key=lambda each: each == last):
+        assert story.wait(60).cases[0].open
+        story.see(cluster.state("Deployment", name, replicas=pods(1, 1)))
+    assert not story.wait(60).cases[0].open
 
 
 def test_a_member_that_waits_again_says_why_it_waits_now():

@@ -114,3 +114,13 @@ def test_a_parent_without_a_retry_interval_has_a_level_of_time_for_its_next_try(
     story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/child"), source=SOURCE)).wait(59.5)
     assert story.cases == []
     assert story.wait(1).case.incident.root == TOP
+
+
+def test_a_child_whose_dependency_was_well_before_its_parent_gave_up_has_a_level_of_time_from_then():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", progressing(), source=SOURCE))
+    story.see(cluster.state("Kustomization", "child", waiting("apps/a"), source=SOURCE, depends_on=needs(A))).wait(40)
+    story.see(cluster.state("Kustomization", "a", ready(), source=SOURCE)).wait(5)
+    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/child"), source=SOURCE)).wait(50)
+    assert story.cases == []
+    assert story.wait(10).case.incident.root == CHILD
