@@ -18,9 +18,10 @@ def release_of(chart: ObjectState, cluster: Cluster) -> Story:
     return Story().see(chart, cluster.state("HelmRelease", "db", NOT_READY, source=CHART, helm=helm("db")))
 
 
-def test_a_release_that_asks_for_what_is_not_there_has_no_other_cause():
+@pytest.mark.parametrize("reason", ["InvalidChartReference", "ValuesFilesError", "MetadataPatchError"])
+def test_a_release_that_asks_for_what_is_not_there_has_no_other_cause(reason):
     cluster = Cluster()
-    story = release_of(cluster.state("HelmChart", "apps-db", failing("ValuesFilesError"), source=REPOSITORY), cluster)
+    story = release_of(cluster.state("HelmChart", "apps-db", failing(reason), source=REPOSITORY), cluster)
     assert causes_of(story.world, RELEASE) == ()
 
 
@@ -114,6 +115,14 @@ def test_a_parent_without_a_retry_interval_has_a_level_of_time_for_its_next_try(
     story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/child"), source=SOURCE)).wait(59.5)
     assert story.cases == []
     assert story.wait(1).case.incident.root == TOP
+
+
+def test_a_child_without_a_time_out_of_its_own_has_five_minutes_and_a_run():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "child", progressing(), source=SOURCE))
+    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/child"), source=SOURCE)).wait(314)
+    assert story.cases == []
+    assert story.wait(2).case.incident.root == CHILD
 
 
 def test_a_child_whose_dependency_was_well_before_its_parent_gave_up_has_a_level_of_time_from_then():

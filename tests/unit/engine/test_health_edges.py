@@ -8,7 +8,7 @@ import pytest
 from daemon.engine.health import health_of, latch
 from daemon.engine.world import Known
 from daemon.model.objects import Condition, Health
-from tests.builders import T0, Cluster, Story, failing, helm, ready, waiting
+from tests.builders import T0, Cluster, Story, failing, helm, pods, ready, waiting
 
 
 def seen(*states) -> Known:
@@ -88,3 +88,13 @@ def test_ready_without_a_generation_of_its_own_is_as_old_as_the_status(observed,
 @pytest.mark.parametrize(("kind", "expected"), [("HelmChart", Health.BLOCKED), ("Kustomization", Health.FAILED)])
 def test_a_chart_without_an_artifact_waits_for_its_source_where_an_applier_fails(kind, expected):
     assert health_of(Cluster().state(kind, "a", failing("ArtifactFailed", "cannot load it"))) is expected
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet", "ReplicaSet"])
+def test_every_workload_that_lacks_pods_is_on_its_way(kind):
+    state = Cluster().state(kind, "a", replicas=pods(1, 2))
+    assert health_of(replace(state, ref=replace(state.ref, group="apps"))) is Health.IN_PROGRESS
+
+
+def test_not_ready_for_having_only_begun_is_on_its_way():
+    assert health_of(Cluster().state("HelmRelease", "a", failing("Progressing", "Running"))) is Health.IN_PROGRESS
