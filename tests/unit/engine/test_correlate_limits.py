@@ -288,12 +288,24 @@ def test_what_the_old_root_advised_is_gone_with_it():
     assert (incident.root, incident.summary, incident.next_step, incident.runbook) == (SOURCE, "", "", "")
 
 
-def test_a_new_root_is_heard_of_when_it_is_well():
+def test_an_incident_whose_new_root_has_not_fired_yet_takes_in_another_that_it_explains_too():
     cluster = Cluster()
-    story = Story().see(cluster.state("Kustomization", "a", TIMED_OUT, depends_on=needs(Z))).wait(15)
+    story = Story()
+    for name in ("a", "b"):
+        story.see(cluster.state("Kustomization", name, TIMED_OUT, depends_on=needs(Z))).wait(10)
     story.see(fails(cluster, "z"), cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(1)
-    story.see(well(cluster, "z"))
-    assert {member.ref.name for member in story.case.incident.members if member.recovered_at} == {"z"}
+    story.see(cluster.state("Kustomization", "b", waiting("apps/z"), depends_on=needs(Z))).wait(1)
+    assert [case.incident.root for case in story.cases if case.open] == [Z]
+
+
+def test_an_incident_below_what_is_suspended_goes_on_with_what_then_fails_by_itself():
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "a", TIMED_OUT, depends_on=needs(Z))).wait(10)
+    story.see(well(cluster, "z", suspended=True))
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(10)
+    assert story.case.incident.root == Z
+    story.see(fails(cluster, "a", depends_on=needs(Z))).wait(61)
+    assert story.case.incident.root == A
 
 
 MILD = RULES.replace("severity: critical", "severity: warning").replace("health: Failed", "health: Failed, name: a")
