@@ -38,8 +38,7 @@ def assign(world: World, finding: Finding) -> None:
     """Give a finding that began to fire to its incident: the one its object is in, its root's, or a new one."""
     case = world.case_of(finding.ref) or incident_for(world, finding)
     if case is not None and is_apart(world, case, finding):
-        _part(world, case, root_of(world, finding.ref))
-        case = None
+        case = _part(world, case, finding.ref)
     if case is None:
         case = _reopen(world, finding) or _open(world, finding)
     _attach(world, case, finding)
@@ -199,11 +198,16 @@ def _join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, ro
         amend(case, members=tuple(members.values()))
 
 
-def _part(world: World, case: Case, ref: ObjectRef) -> None:
-    """Let a member go that has a fault of its own: it will be the root of another incident."""
-    world.membership.pop(ref, None)
-    amend(case, members=tuple(member for member in case.incident.members if member.ref != ref))
-    tell(world, case, "left", f"{ref.kind} {ref.place} has a fault of its own: it goes on in another incident", ref=ref)
+def _part(world: World, case: Case, ref: ObjectRef) -> Case | None:
+    """Let a member that has a fault of its own go, with its root; return the open incident of that root, if any."""
+    root = root_of(world, ref)
+    for each in dict.fromkeys((ref, root)):
+        if world.case_of(each) is case:
+            del world.membership[each]
+            amend(case, members=tuple(member for member in case.incident.members if member.ref != each))
+            text = f"{each.kind} {each.place} has a fault of its own: it goes on in another incident"
+            tell(world, case, "left", text, ref=each)
+    return world.case_of(root)
 
 
 def _relate(world: World, case: Case, other: Case) -> None:

@@ -2,9 +2,9 @@
 
 from daemon.model.objects import ObjectState
 from daemon.model.signals import Synced
-from tests.builders import Cluster, Story, failing, needs, progressing, ready, ref, waiting
+from tests.builders import Cluster, Story, failing, helm, needs, progressing, ready, ref, waiting
 
-A, Z = ref("Kustomization", "a"), ref("Kustomization", "z")
+A, Y, Z = (ref("Kustomization", name) for name in "ayz")
 SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
 
 
@@ -80,6 +80,40 @@ def test_a_member_without_a_source_stays_while_it_waits_for_the_root():
     story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z), source=lost)).wait(30)
     assert {finding.test for finding in story.world.firing(A)} == {"source-missing"}
     assert member_of(story, "a") == {"z"}
+
+
+def test_a_member_without_a_source_that_waits_for_another_root_by_now_goes_to_that_ones_incident():
+    cluster, story = waits_for_z()
+    story.see(cluster.state("Kustomization", "y", failing())).wait(6)
+    lost = ref("GitRepository", "gone")
+    story.see(cluster.state("Kustomization", "a", waiting("apps/y"), depends_on=needs(Y), source=lost)).wait(30)
+    assert sorted(case.incident.root.name for case in story.cases) == ["y", "z"]
+    assert member_of(story, "a") == {"y"}
+
+
+def test_a_member_without_a_source_stays_while_the_root_is_one_of_several_that_it_waits_for():
+    cluster, story = Cluster(), Story()
+    story.give(Synced(story.at, SOURCES)).see(cluster.state("Kustomization", "y", failing())).wait(6)
+    story.see(cluster.state("Kustomization", "z", failing())).wait(6)
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(6)
+    lost = ref("GitRepository", "gone")
+    story.see(cluster.state("Kustomization", "a", waiting("apps/y"), depends_on=needs(Y, Z), source=lost)).wait(30)
+    assert member_of(story, "a") == {"z"}
+
+
+def test_a_chart_that_is_asked_for_wrongly_by_now_leaves_its_failing_repository_with_its_release():
+    cluster, story = Cluster(), Story()
+    repository, chart = ref("HelmRepository", "repo"), ref("HelmChart", "apps-db")
+    blocked = failing("SourceNotReady", "HelmChart 'apps/apps-db' is not ready")
+    story.see(
+        cluster.state("HelmRepository", "repo", failing("IndexationFailed")),
+        cluster.state("HelmChart", "apps-db", failing("ChartPullError"), source=repository),
+        cluster.state("HelmRelease", "db", blocked, source=chart, helm=helm("db")),
+    ).wait(6)
+    assert member_of(story, "apps-db") == {"repo"}
+    story.see(cluster.state("HelmChart", "apps-db", ready(), source=repository)).wait(300)
+    story.see(cluster.state("HelmChart", "apps-db", failing("InvalidChartReference"), source=repository)).wait(6)
+    assert member_of(story, "apps-db") == {"db"}
 
 
 def test_what_cannot_be_built_stays_its_own_incident_whatever_its_message_says_of_time():
