@@ -2,9 +2,10 @@
 
 from daemon.model.objects import ObjectState
 from daemon.model.signals import Synced
-from tests.builders import Cluster, Story, failing, helm, needs, progressing, ready, ref, waiting
+from tests.builders import RULES, Cluster, Story, failing, helm, needs, progressing, ready, ref, unhealthy, waiting
 
 A, Y, Z = (ref("Kustomization", name) for name in "ayz")
+SOURCE = ref("GitRepository", "repo")
 SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
 
 
@@ -163,3 +164,33 @@ def test_what_fails_above_an_older_fault_of_another_is_an_incident_of_its_own():
     story.see(cluster.state("Kustomization", "z", failing()))
     story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(15)
     assert roots(story) == {"a", "z"}
+
+
+AT_ONCE = RULES.replace("for: 5s", "for: 0s")
+
+
+def test_what_fails_at_once_because_of_a_member_is_in_that_members_incident():
+    cluster, story = Cluster(), Story(AT_ONCE)
+    story.see(cluster.state("Kustomization", "z", failing()))
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z), source=SOURCE))
+    timed_out = failing("ReconciliationFailed", "context deadline exceeded")
+    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/a"), source=SOURCE))
+    story.see(cluster.state("Kustomization", "a", timed_out, depends_on=needs(Z), source=SOURCE)).wait(1)
+    assert roots(story) == {"z"}
+    assert member_of(story, "top") == {"z"}
+
+
+def test_a_cause_that_fires_at_once_goes_to_the_incident_that_it_is_about_to_take_over():
+    cluster, story = Cluster(), Story(AT_ONCE)
+    timed_out = failing("ReconciliationFailed", "context deadline exceeded")
+    story.see(cluster.state("Kustomization", "a", timed_out, depends_on=needs(Z))).wait(6)
+    story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z))).wait(6)
+    story.see(cluster.state("Kustomization", "z", failing("ReconciliationFailed", "no such host")))
+    assert story.case.incident.root == Z
+
+
+def test_what_fails_is_not_in_the_incident_of_another_that_nobody_looked_at():
+    cluster, story = Cluster(), Story()
+    story.see(unseen(cluster, "a")).wait(100)
+    story.see(cluster.state("Kustomization", "b", failing())).wait(6)
+    assert roots(story) == {"a", "b"}

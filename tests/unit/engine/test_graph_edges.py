@@ -133,3 +133,12 @@ def test_a_child_whose_dependency_was_well_before_its_parent_gave_up_has_a_level
     story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/child"), source=SOURCE)).wait(50)
     assert story.cases == []
     assert story.wait(10).case.incident.root == CHILD
+
+
+def test_a_parent_whose_check_names_one_that_fails_and_one_that_comes_is_told_at_once():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", failing(), source=SOURCE))
+    story.see(cluster.state("Kustomization", "child", progressing(), source=SOURCE, timeout=300.0))
+    named = unhealthy("Kustomization/apps/a", "Kustomization/apps/child")
+    story.see(cluster.state("Kustomization", "top", named, source=SOURCE)).wait(6)
+    assert story.world.firing(TOP)
