@@ -3,6 +3,7 @@
 import pytest
 
 from daemon.engine.graph import causes_of, cycle_through
+from daemon.engine.lineage import above
 from daemon.model.objects import ObjectState
 from daemon.model.signals import Synced
 from tests.builders import Cluster, Story, failing, helm, needs, pods, progressing, ready, ref, unhealthy, waiting
@@ -142,3 +143,7 @@ def test_a_parent_whose_check_names_one_that_fails_and_one_that_comes_is_told_at
     named = unhealthy("Kustomization/apps/a", "Kustomization/apps/child")
     story.see(cluster.state("Kustomization", "top", named, source=SOURCE)).wait(6)
     assert story.world.firing(TOP)
+
+
+def test_nobody_is_known_above_a_pod_that_is_not_known():
+    assert above(Story().world, ref("Pod", "gone")) == set()
