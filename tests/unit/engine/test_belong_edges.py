@@ -2,7 +2,20 @@
 
 from daemon.model.objects import ObjectState
 from daemon.model.signals import Synced
-from tests.builders import RULES, Cluster, Story, failing, helm, needs, progressing, ready, ref, unhealthy, waiting
+from tests.builders import (
+    RULES,
+    Cluster,
+    Story,
+    failing,
+    helm,
+    needs,
+    pods,
+    progressing,
+    ready,
+    ref,
+    unhealthy,
+    waiting,
+)
 
 A, Y, Z = (ref("Kustomization", name) for name in "ayz")
 SOURCE = ref("GitRepository", "repo")
@@ -174,8 +187,8 @@ def test_what_fails_at_once_because_of_a_member_is_in_that_members_incident():
     story.see(cluster.state("Kustomization", "z", failing()))
     story.see(cluster.state("Kustomization", "a", waiting("apps/z"), depends_on=needs(Z), source=SOURCE))
     timed_out = failing("ReconciliationFailed", "context deadline exceeded")
-    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/a"), source=SOURCE))
     story.see(cluster.state("Kustomization", "a", timed_out, depends_on=needs(Z), source=SOURCE)).wait(1)
+    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/a"), source=SOURCE)).wait(1)
     assert roots(story) == {"z"}
     assert member_of(story, "top") == {"z"}
 
@@ -194,3 +207,14 @@ def test_what_fails_is_not_in_the_incident_of_another_that_nobody_looked_at():
     story.see(unseen(cluster, "a")).wait(100)
     story.see(cluster.state("Kustomization", "b", failing())).wait(6)
     assert roots(story) == {"a", "b"}
+
+
+def test_a_check_that_names_a_well_workload_first_still_goes_to_the_incident_that_holds_the_other():
+    cluster = Cluster()
+    claim = {"meta.helm.sh/release-name": "db", "meta.helm.sh/release-namespace": "apps"}
+    story = Story().see(cluster.state("DaemonSet", "agent", replicas=pods(3, 3)))
+    story.see(cluster.state("DaemonSet", "cni", replicas=pods(0, 3), annotations=claim))
+    story.see(cluster.state("HelmRelease", "db", failing("UpgradeFailed"), helm=helm("db"))).wait(6)
+    story.lose(ref("HelmRelease", "db")).wait(1)
+    story.see(cluster.state("Kustomization", "net", unhealthy("DaemonSet/apps/agent", "DaemonSet/apps/cni"))).wait(6)
+    assert member_of(story, "net") == {"db"}
