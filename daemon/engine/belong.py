@@ -39,7 +39,11 @@ def incident_for(world: World, finding: Finding) -> Case | None:
 
 def _waiting_for(world: World, root: ObjectRef) -> Case | None:
     """Return the open incident that this root is about to take over: a parent may time out before what it waits for."""
-    return next((case for case in world.open_cases() if root_of(world, case.incident.root) == root), None)
+    for case in world.open_cases():
+        below = case.incident.root
+        if root_of(world, below) == root and not failed_before(world, below, root):
+            return case
+    return None
 
 
 def _same_workload(world: World, root: ObjectRef) -> Case | None:

@@ -121,7 +121,7 @@ def test_a_parent_without_a_retry_interval_has_a_level_of_time_for_its_next_try(
 def test_a_child_without_a_time_out_of_its_own_has_five_minutes_and_a_run():
     cluster, story = Cluster(), Story()
     story.see(cluster.state("Kustomization", "child", progressing(), source=SOURCE))
-    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/child"), source=SOURCE)).wait(314)
+    story.see(cluster.state("Kustomization", "top", unhealthy("Kustomization/apps/child"), source=SOURCE)).wait(311)
     assert story.cases == []
     assert story.wait(2).case.incident.root == CHILD
 
