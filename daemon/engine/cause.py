@@ -21,6 +21,8 @@ CAUSE_LENGTH = 300
 HEAD_LENGTH = 150
 """Characters that the root and its own words keep at least, however much there is to say below it."""
 BELOW = " — "
+TELLING = ("PersistentVolumeClaim", "Job")
+"""Kinds that a check waits for and that have no pods of their own to ask, or whose own events say it best."""
 BEGUN = ("Pending", "ContainerCreating", "PodInitializing")
 TROUBLE = re.compile(rf" — .*\((?!(?:{'|'.join(BEGUN)})\b)")
 """A pod's trouble at the end of a cause; that a pod has only begun is none."""
@@ -49,7 +51,10 @@ def is_poorer(told: str, known: str) -> bool:
 
     While a repair rolls out the pods come and go, and none of that is why it broke.
     """
-    return told.split(BELOW, maxsplit=1)[0] == known.split(BELOW, maxsplit=1)[0] and TROUBLE.search(told) is None
+    heads = [line.split(BELOW, maxsplit=1)[0] for line in (told, known)]
+    for ending in TAKEN_BACK.values():  # when all is rolled back, nothing is down that could say why
+        heads[0] = heads[0].removesuffix(f"; {ending}")
+    return heads[0] == heads[1].removesuffix(";") and TROUBLE.search(told) is None
 
 
 def change_of(world: World, root: ObjectRef) -> Change:
@@ -109,11 +114,14 @@ def pod_trouble(world: World, workload: ObjectRef) -> str:
 
 def _refused(world: World, workload: ObjectRef) -> str:
     """Return the last warning about a workload or its replica sets: why there is no pod to ask (quota, admission)."""
-    for ref in (*(each for each in below(world, workload) if each.kind != "Pod"), workload):
-        warnings = [event for event in world.events.get(ref, ()) if event.warning]
-        if warnings:
-            return f"{warnings[-1].reason}: {culprit_of(warnings[-1].message)}"
-    return ""
+    above = (*(each for each in below(world, workload) if each.kind != "Pod"), workload)
+    return next(filter(None, (_warned(world, ref) for ref in above)), "")
+
+
+def _warned(world: World, ref: ObjectRef) -> str:
+    """Return the last warning about an object."""
+    warnings = [event for event in world.events.get(ref, ()) if event.warning]
+    return f"{warnings[-1].reason}: {culprit_of(warnings[-1].message)}" if warnings else ""
 
 
 def _own_words(world: World, root: ObjectRef, *, quiet: bool) -> str:
@@ -123,6 +131,9 @@ def _own_words(world: World, root: ObjectRef, *, quiet: bool) -> str:
     """
     known = world.known(root)
     failed = known.failed if known is not None else None
+    if known is not None and root.kind == "Namespace" and known.state.deleted_at is not None:
+        held = [each.message for each in known.state.conditions if each.status == "True"]
+        return f"is Terminating and does not end: {culprit_of(held[-1])}" if held else "is Terminating and does not end"
     for finding in world.firing(root):
         if quiet or (finding.test in DETECTED and finding.severity and not (failed and finding.test in STANDING)):
             return finding.summary
@@ -148,6 +159,10 @@ def _below(world: World, case: Case) -> tuple[ObjectRef | None, str]:
     candidates = set(case.workloads)
     if known is not None:
         candidates |= set(blamed_refs(world, known)) | workloads_of(world, known.state)
+    for ref in sorted(each for each in candidates if each.kind in TELLING):
+        told = _warned(world, ref)
+        if told:
+            return ref, f"{ref.kind} {ref.place} ({told})"
     for ref in sorted(candidates):
         other = world.known(ref)
         if other is None or other.state.replicas is None or other.state.replicas.complete:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from daemon.engine.belong import failed_before, incident_for, is_apart
 from daemon.engine.cause import cause_of, change_of, is_poorer, workload_line
 from daemon.engine.graph import BROKEN, causes_of, downstream, is_coming, moving_until, root_of
+from daemon.engine.handover import hand_over, part, relate
 from daemon.engine.lifecycle import Trigger, move
 from daemon.engine.lineage import below, blamed_refs
 from daemon.engine.observe import forget_pods
@@ -38,7 +39,7 @@ def assign(world: World, finding: Finding) -> None:
     """Give a finding that began to fire to its incident: the one its object is in, its root's, or a new one."""
     case = world.case_of(finding.ref) or incident_for(world, finding)
     if case is not None and is_apart(world, case, finding):
-        case = _part(world, case, finding.ref)
+        case = part(world, case, finding.ref)
     if case is None:
         case = _reopen(world, finding) or _open(world, finding)
     _attach(world, case, finding)
@@ -53,6 +54,9 @@ def refresh(world: World, case: Case) -> None:
     if _take_over(world, case):
         return
     _collect(world, case)
+    for ref, other in hand_over(world, case):
+        _join(world, other, ref, None)
+        world.touch(other.incident.id)
     _mark_recoveries(world, case)
     _hold_workloads(world, case)
     _reroot(world, case)
@@ -179,7 +183,7 @@ def _attach(world: World, case: Case, finding: Finding) -> None:
 def _join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, role: Role = Role.DEPENDENT) -> None:
     other = world.case_of(ref)
     if other is not None and other is not case:
-        _relate(world, case, other)
+        relate(world, case, other)
         return
     if role is not Role.RELATED:
         world.membership[ref] = case.incident.id
@@ -196,26 +200,6 @@ def _join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, ro
     elif parent is not None and known.parent is None and known.role is not Role.ROOT:
         members[ref] = replace(known, parent=parent)
         amend(case, members=tuple(members.values()))
-
-
-def _part(world: World, case: Case, ref: ObjectRef) -> Case | None:
-    """Let a member that has a fault of its own go, with its root; return the open incident of that root, if any."""
-    root = root_of(world, ref)
-    for each in dict.fromkeys((ref, root)):
-        if world.case_of(each) is case:
-            del world.membership[each]
-            amend(case, members=tuple(member for member in case.incident.members if member.ref != each))
-            text = f"{each.kind} {each.place} has a fault of its own: it goes on in another incident"
-            tell(world, case, "left", text, ref=each)
-    return world.case_of(root)
-
-
-def _relate(world: World, case: Case, other: Case) -> None:
-    """Note in both incidents that they share an object; it stays where it was."""
-    world.active[other.incident.id] = None
-    for one, two in ((case, other), (other, case)):
-        if two.incident.id not in one.incident.related:
-            amend(one, related=(*one.incident.related, two.incident.id))
 
 
 def _collect(world: World, case: Case) -> None:

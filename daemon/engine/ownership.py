@@ -8,7 +8,7 @@ from datetime import timedelta
 from daemon.engine.draft import Draft
 from daemon.engine.graph import moving_until, owners_of
 from daemon.engine.release import managed_by, managers_of
-from daemon.engine.surroundings import bringers_of, missing_need
+from daemon.engine.surroundings import DEFINITION, bringers_of, missing_need
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import GROUP, changed_lines, culprit_of
 from daemon.model.findings import Severity
@@ -172,13 +172,10 @@ def kind_missing(world: World, known: Known) -> Draft | None:
         return None  # who brings it is on its way
     group = known.shared.removeprefix(GROUP)
     bringers = bringers_of(world, known)
-    names = " and ".join(str(ref) for ref in bringers)
-    sure = bool(world.bringers.get(known.shared))
     return Draft(
         "kind-missing",
         Severity.CRITICAL,
-        f"a CRD of {group} is not installed: {culprit_of(known.failed.message)}; "
-        + (f"it {'is' if sure else 'may be'} brought by {names}" if names else "nothing in Flux is known to bring it"),
+        f"a CRD of {group} is not installed: {culprit_of(known.failed.message)}; " + _whence(world, known, bringers),
         SETTLES_FOR,
         next_step=f"Install the CRDs of {group} first, and let {known.state.ref} depend on who does (spec.dependsOn).",
         related=bringers,
@@ -209,6 +206,26 @@ def _revisions(world: World, state: ObjectState) -> list[ReleaseSeen]:
     helm = state.helm
     kept = world.releases.get((helm.storage_namespace, helm.release), {}) if helm is not None else {}
     return [kept[number] for number in sorted(kept)]
+
+
+def _whence(world: World, known: Known, bringers: tuple[ObjectRef, ...]) -> str:
+    """Return who brings a missing kind, or who took it away, in words."""
+    names = " and ".join(str(ref) for ref in bringers)
+    if world.bringers.get(known.shared):
+        return f"it is brought by {names}"
+    pruned = _pruned_by(world, known.shared.removeprefix(GROUP))
+    if pruned:
+        return f"{pruned} has removed it"
+    return f"it may be brought by {names}" if names else "nothing in Flux is known to bring it"
+
+
+def _pruned_by(world: World, group: str) -> str:
+    """Return the applier whose events say that it removed a definition of an API group; empty for none."""
+    for ref, events in world.events.items():
+        for kind, _, name, done in (line for event in events for line in changed_lines(event.message)):
+            if kind == DEFINITION and done == "deleted" and name.partition(".")[2] == group:
+                return str(ref)
+    return ""
 
 
 def _shared(world: World, known: Known) -> list[tuple[ObjectRef, tuple[ObjectRef, ...]]]:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from daemon.model.objects import Condition
 from daemon.model.refs import ObjectRef
+from daemon.model.signals import EventSeen
 from tests.builders import RULES, T0, Cluster, Story, failing, helm, progressing, ready, ref
 
 GIT = ref("GitRepository", "git")
@@ -130,3 +132,28 @@ def test_a_temporary_folder_in_a_message_is_no_news():
         story.wait(30).see(cluster.state("Kustomization", "a", failing(message=told.format(number))))
     lines = [entry.text for entry in story.case.incident.timeline if "BuildFailed: kustomize" in entry.text]
     assert lines == ["Ready=False BuildFailed: kustomize build failed: open …/x.yaml: no such file"]
+
+
+def test_who_removed_a_kind_is_named():
+    cluster = Cluster()
+    told = f"CustomResourceDefinition/{CRD.name} deleted"
+    story = Story().see(cluster.state("Kustomization", "crds", ready()), cluster.state("Kustomization", "web", ready()))
+    story.give(
+        EventSeen(story.at, ref("Kustomization", "web"), "Progressing", "Deployment/apps/web configured", uid="1")
+    )
+    story.give(EventSeen(story.at, ref("Kustomization", "crds"), "Progressing", told, uid="2")).wait(10)
+    story.see(anvils(cluster, NOT_SERVED, source=ref("GitRepository", "other")))
+    assert "Kustomization/apps/crds has removed it" in story.wait(90).case.incident.cause
+
+
+def test_a_namespace_that_hangs_says_in_the_cause_what_holds_it():
+    cluster = Cluster()
+    content = Condition(
+        "NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", "example.com/hold in 1 instances"
+    )
+    story = Story().see(
+        cluster.state("Namespace", "edge", content, namespace="", deleted_at=T0),
+        anvils(cluster, "unable to create new content in namespace edge because it is being terminated"),
+    )
+    expected = "Namespace edge: is Terminating and does not end: example.com/hold in 1 instances"
+    assert story.wait(10).case.incident.cause == expected

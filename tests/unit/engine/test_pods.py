@@ -2,6 +2,7 @@
 
 import pytest
 
+from daemon.flux.kinds import group_for_kind
 from daemon.model.findings import Finding, FindingState, Severity
 from daemon.model.objects import PodTrouble, Replicas
 from daemon.model.refs import Fingerprint, ObjectRef
@@ -200,3 +201,45 @@ def test_the_trouble_of_a_pod_says_more_than_the_events_of_its_replica_set():
     )
     story.give(refused(story, "something old"))
     assert "(ImagePullBackOff: no such tag)" in story.case.incident.cause
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("PersistentVolumeClaim", "ProvisioningFailed"), ("Job", "BackoffLimitExceeded")]
+)
+def test_what_a_check_waits_for_beside_workloads_says_why_in_its_events(kind, reason):
+    where = ObjectRef("default", group_for_kind(kind), kind, "apps", "data")
+    story = (
+        Story().see(Cluster().state("Kustomization", "app", unhealthy(f"{kind}/apps/data"), contains=(where,))).wait(20)
+    )
+    story.give(EventSeen(story.at, where, reason, 'storageclass "fast" not found', warning=True, uid="e1"))
+    assert f'{reason}: storageclass "fast" not found' in story.case.incident.cause
+
+
+def test_a_crash_that_a_rollback_ended_stays_in_the_cause():
+    cluster = Cluster()
+    told = (
+        "Helm upgrade failed for release apps/db with chart db@2: "
+        "timeout waiting for: [Deployment/apps/web status: 'InProgress']"
+    )
+    story = (
+        Story()
+        .see(
+            cluster.state("Deployment", "web", replicas=pods(0, 1), annotations=RELEASE),
+            cluster.state("HelmRelease", "db", failing("UpgradeFailed", told), helm=helm("db")),
+            pod(cluster, PodTrouble("CrashLoopBackOff", BACK_OFF)),
+        )
+        .wait(20)
+    )
+    assert "CrashLoopBackOff" in story.case.incident.cause
+    released = failing("UpgradeFailed", told)
+    story.see(
+        cluster.state("Deployment", "web", replicas=pods(1, 1), annotations=RELEASE),
+        cluster.state(
+            "HelmRelease",
+            "db",
+            failing("RollbackSucceeded", "Helm rollback to previous release succeeded"),
+            type(released)("Released", "False", "UpgradeFailed", told),
+            helm=helm("db"),
+        ),
+    ).wait(20)
+    assert "CrashLoopBackOff" in story.case.incident.cause

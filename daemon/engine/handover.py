@@ -1,0 +1,62 @@
+"""How a member goes from one incident to another: with a fault of its own, or because it waits for another root by now.
+
+Membership is sticky, so these are the only ways out of an incident that goes on. Who went on with another cause stays
+listed as related: the list is who was ever in it.
+"""
+
+from dataclasses import replace
+
+from daemon.engine.graph import root_of
+from daemon.engine.timeline import amend, tell
+from daemon.engine.world import Case, World
+from daemon.model.incidents import Role
+from daemon.model.objects import Health
+from daemon.model.refs import ObjectRef
+
+
+def part(world: World, case: Case, ref: ObjectRef) -> Case | None:
+    """Let a member that has a fault of its own go, with its root; return the open incident of that root, if any."""
+    root = root_of(world, ref)
+    for each in dict.fromkeys((ref, root)):
+        if world.case_of(each) is case:
+            del world.membership[each]
+            amend(case, members=tuple(member for member in case.incident.members if member.ref != each))
+            text = f"{each.kind} {each.place} has a fault of its own: it goes on in another incident"
+            tell(world, case, "left", text, ref=each)
+    return world.case_of(root)
+
+
+def relate(world: World, case: Case, other: Case) -> None:
+    """Note in both incidents that they share an object; it stays where it was."""
+    world.active[other.incident.id] = None
+    for one, two in ((case, other), (other, case)):
+        if two.incident.id not in one.incident.related:
+            amend(one, related=(*one.incident.related, two.incident.id))
+
+
+def hand_over(world: World, case: Case) -> list[tuple[ObjectRef, Case]]:
+    """Let go who waits for the root of another open incident, now that the root of this one is well.
+
+    What has two causes stays with the first until that is mended; then it would keep a mended cause open. Returns who
+    left, with the incident to join.
+    """
+    root = case.incident.root
+    if world.health(root) is not Health.CURRENT or any(found.ref == root for found in case.findings):
+        return []
+    left = []
+    for member in case.incident.dependents:
+        if member.recovered_at is not None or world.health(member.ref) is not Health.BLOCKED:
+            continue
+        other = world.case_of(root_of(world, member.ref))
+        if other is not None and other is not case:
+            left.append((member.ref, other))
+            text = f"{member.ref.kind} {member.ref.place} waits for {other.incident.root} by now: it goes on there"
+            tell(world, case, "left", text, ref=member.ref)
+    gone = {ref for ref, _ in left}
+    if gone:
+        members = case.incident.members
+        amend(case, members=tuple(replace(m, role=Role.RELATED) if m.ref in gone else m for m in members))
+    for ref, other in left:
+        del world.membership[ref]
+        relate(world, case, other)
+    return left
