@@ -6,7 +6,7 @@ or as a variable with our prefix, is an error: a misspelt setting must not be a 
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -116,7 +116,8 @@ class Settings(BaseSettings):
     mode: Mode = Mode.OBSERVE
     """Upper bound for all rules: observe, propose or auto."""
     rules: str = ""
-    """Rule folders and files, comma-separated; later ones override earlier ones by name. Empty: the shipped rules."""
+    """Rule folders and files, comma-separated; later ones override earlier ones by name. The word `shipped` stands for
+    the shipped rules: shipped,/etc/fluxmedic/rules adds to them. Empty: the shipped rules."""
     kubeconfig: str = ""
     """Path; empty: KUBECONFIG, the pod's service account, or ~/.kube/config, in this order."""
     helm_storage: bool = True
@@ -204,6 +205,10 @@ def read_secret(path: Path | None, what: str, *, strip: bool = True) -> bytes | 
     return found
 
 
+SHIPPED = "shipped"
+"""What names the shipped rules, wherever they are installed; a folder of that name is ./shipped."""
+
+
 def shipped_rules() -> Path:
     """Return the folder of the shipped rules: inside an installed package, or the checkout's."""
     packed = Path(__file__).parent / "_rules"
@@ -212,8 +217,12 @@ def shipped_rules() -> Path:
 
 def rule_paths(settings: Settings) -> list[Path]:
     """Return the folders and files of rules in their order."""
-    named = [Path(part.strip()) for part in settings.rules.split(",") if part.strip()]
-    return named or [shipped_rules()]
+    return named_rules(part.strip() for part in settings.rules.split(",") if part.strip())
+
+
+def named_rules(places: Iterable[str | Path]) -> list[Path]:
+    """Return the folders and files that these words name; `shipped` is the shipped rules, and so is nothing."""
+    return [shipped_rules() if str(place) == SHIPPED else Path(place) for place in places] or [shipped_rules()]
 
 
 def printed(loaded: Loaded) -> list[tuple[str, str, str]]:

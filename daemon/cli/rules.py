@@ -18,7 +18,10 @@ PLACES = click.argument("places", nargs=-1, type=click.Path(path_type=Path))
 
 @click.group()
 def rules() -> None:
-    """Check, test, explain and list rule files (default: the shipped ones)."""
+    """Check, test, explain and list rule files: folders and files in their order (default: shipped).
+
+    The word `shipped` stands for the shipped rules: `rules check shipped mine/` adds mine to them.
+    """
 
 
 @rules.command()
@@ -192,9 +195,9 @@ def load_rules(places: Sequence[Path]) -> "RuleSet":
     from daemon.model.errors import ConfigError, Problem
     from daemon.rules.compile import compile_rules
     from daemon.runtime.reload import read
-    from daemon.settings import shipped_rules
+    from daemon.settings import named_rules
 
-    files = read(list(places) or [shipped_rules()])
+    files = read(named_rules(places))
     if not files:
         raise ConfigError(Problem("no rule file is there", file=", ".join(map(str, places))))
     return compile_rules(files)

@@ -14,11 +14,13 @@ import yaml
 from daemon.engine.view import WorldView
 from daemon.engine.world import World
 from daemon.model.errors import ConfigError
+from daemon.model.findings import Severity
 from daemon.model.ports import Readiness
 from daemon.model.remedies import Mode
+from daemon.rules.compile import compile_rules
 from daemon.runtime.clock import LoopClock, SystemClock
 from daemon.runtime.inbox import KeyedInbox
-from daemon.settings import load
+from daemon.settings import load, rule_paths
 from daemon.sources.webhook import FluxWebhook
 from daemon.web.server import Vitals, WebServer
 
@@ -51,16 +53,16 @@ def test_every_manifest_parses_and_says_what_it_is(manifests) -> None:
         for item in manifests.documents(file):
             assert item["apiVersion"], file
             assert item["kind"], file
-            assert (
-                item["kind"] in ("Kustomization", "Component")
-                or item["metadata"]["name"] == NAME
-                or (item["metadata"]["name"] == f"{NAME}-auto-fix")
+            assert item["kind"] in ("Kustomization", "Component") or item["metadata"]["name"] in (
+                NAME,
+                f"{NAME}-auto-fix",
+                f"{NAME}-rules",
             ), file
 
 
 def test_everything_that_a_kustomization_names_exists(manifests) -> None:
     found = [file for file in manifests.files() if file.name == "kustomization.yaml"]
-    assert len(found) == 4
+    assert len(found) == 5
     for file in found:
         body = manifests.documents(file)[0]
         for name in [*body["resources"], *body.get("components", [])]:
@@ -260,3 +262,16 @@ def test_the_component_adds_its_rights_and_its_fence_and_keeps_the_rest(built) -
 
 def test_the_webhook_example_builds(built) -> None:
     assert {f"Provider/{NAME}", f"Alert/{NAME}", f"Deployment/{NAME}"} <= set(built("examples/webhook"))
+
+
+def test_the_rules_of_the_example_add_to_the_shipped_ones(manifests) -> None:
+    values = manifests.patched_environment("examples/rules")
+    shipped, mounted = rule_paths(load(values).settings)
+    own = manifests.one("examples/rules", "ConfigMap")["data"]
+    body = manifests.documents(manifests.deploy / "examples/rules/kustomization.yaml")[0]
+    mounts = yaml.safe_load(body["patches"][0]["patch"])
+    (container,) = mounts["spec"]["template"]["spec"]["containers"]
+    assert [each["mountPath"] for each in container["volumeMounts"]] == [str(mounted)]
+    found = compile_rules([*((path.name, path.read_text()) for path in sorted(shipped.glob("*.yaml"))), *own.items()])
+    assert found.rule("helm-rolled-back").severity is Severity.WARNING
+    assert "suspended-long" in found.detectors_off

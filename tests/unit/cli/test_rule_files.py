@@ -93,3 +93,13 @@ def test_one_detector_is_tested_alone(fluxmedic):
     assert (
         "no rule or detector with examples is called 'nobody'" in fluxmedic("rules", "test", "--run", "nobody").stderr
     )
+
+
+def test_rules_of_ones_own_are_added_to_the_shipped_ones(fluxmedic, tmp_path):
+    (tmp_path / "mine.yaml").write_text(QUIETER)
+    alone = fluxmedic("rules", "check", str(tmp_path))
+    assert alone.returncode == 2
+    assert "no rule 'health-check-failed' stands before this overlay" in alone.stderr
+    listed = json.loads(fluxmedic("rules", "list", "shipped", str(tmp_path), "-o", "json").stdout)["items"]
+    assert {each["severity"] for each in listed if each["name"] == "health-check-failed"} == {"warning"}
+    assert len(listed) >= 30
