@@ -25,6 +25,10 @@ FIRST_TROUBLES = {
         "BuildFailed",
         "post build failed for 'Deployment.v1.apps/{0}': substitute from 'ConfigMap/{0}-vars' error: not found",
     ),
+    "denied": (
+        "ReconciliationFailed",
+        "Deployment/{0} dry-run failed (Invalid): ValidatingAdmissionPolicy 'only-ours' with binding 'all' denied request",
+    ),
     "invalid": ("ReconciliationFailed", "Deployment/{0} dry-run failed (Invalid): spec.selector: field is immutable"),
 }
 """What a Kustomization says of content that cannot be built or applied."""

@@ -180,6 +180,22 @@ def _release(unit: Unit) -> bool:
     return unit.key[0] == "HelmRelease"
 
 
+def _denied(teller: Teller, taken: set[Key]) -> Fault | None:
+    """A policy that denies what up to three Kustomizations apply: one cause, whoever was refused first."""
+    denied: list[Unit] = []
+    for _ in range(3):
+        unit = teller.pick(taken | {each.key for each in denied}, _kustomization)
+        if unit is not None:
+            denied.append(unit)
+            teller.changes[unit.key] = replace(teller.layout.renewed(unit.key), trouble="denied")
+
+    def repair() -> None:
+        for unit in denied:
+            teller.renew(unit.key)
+
+    return Fault("denied", frozenset(unit.key for unit in denied), repair) if denied else None
+
+
 def _source_down(teller: Teller, taken: set[Key]) -> Fault | None:
     free = [key for key in teller.layout.commits if key not in taken]
     if not free:
@@ -274,6 +290,7 @@ FAULTS: dict[str, Callable[[Teller, set[Key]], Fault | None]] = {
             "upgrade": _release,
         }.items()
     },
+    "denied": _denied,
     "source-down": _source_down,
     "charts-down": _charts_down,
     "missing-need": _missing_need,
