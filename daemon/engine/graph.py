@@ -143,7 +143,8 @@ def is_coming(world: World, ref: ObjectRef) -> bool:
     if known is None or known.health not in (Health.IN_PROGRESS, Health.BLOCKED, Health.CURRENT):
         return False
     left = is_lagging(known.state) and elapsed(known.moved_at, world.now) >= UNLOOKED_FOR
-    return not left and not world.fires(ref)
+    chart = world.known(known.state.source) if known.state.source is not None else None
+    return not (left or world.fires(ref) or (chart is not None and _asks_wrongly(chart)))
 
 
 def moving_until(world: World, known: Known) -> datetime | None:

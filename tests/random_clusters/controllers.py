@@ -27,7 +27,7 @@ FIRST_TROUBLES = {
     ),
     "denied": (
         "ReconciliationFailed",
-        "Deployment/{0} dry-run failed (Invalid): ValidatingAdmissionPolicy 'only-ours' with binding 'all' denied request",
+        "Deployment/{0} dry-run failed (Invalid): ValidatingAdmissionPolicy 'only-ours' with binding 'all' denied it",
     ),
     "invalid": ("ReconciliationFailed", "Deployment/{0} dry-run failed (Invalid): spec.selector: field is immutable"),
 }
