@@ -3,6 +3,7 @@
 Limit: it knows what is true of every object, not what this cluster holds.
 """
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -16,6 +17,15 @@ from daemon.rules.ruleset import Route, Rule, RuleSet
 NEVER_NOT_WELL = frozenset({Health.CURRENT})
 _WATCHED = {kind.kind: kind for kind in WATCHED}
 _EMPTY = activation({})
+_STATUS = frozenset({"True", "False", "Unknown", ""})
+_WORDS: dict[str, frozenset[str]] = {
+    "health": frozenset(health.value for health in Health),
+    "ready.status": _STATUS,
+    "stalled.status": _STATUS,
+    "event.type": frozenset({"Normal", "Warning", ""}),
+}
+"""Variables that only ever hold one of a few words."""
+_COMPARED = re.compile(r"(?<![\w.])(health|ready\.status|stalled\.status|event\.type)\s*(?:==|!=)\s*(['\"])(\w*)\2")
 
 
 def lint(ruleset: RuleSet) -> tuple[Problem, ...]:
@@ -45,6 +55,19 @@ def _of_rule(rule: Rule) -> Iterator[str]:
             yield "the expression reads nothing of the object, so it is always the same"
         elif answer.value is None:
             yield f"the expression fails where a field is absent ({answer.error}): use has() or .?field.orValue(...)"
+    yield from _of_words(rule)
+    yield from _of_examples(rule)
+
+
+def _of_words(rule: Rule) -> Iterator[str]:
+    for test in rule.tests:
+        for name, _, word in _COMPARED.findall(test.source):
+            if word not in _WORDS[name]:
+                near = get_close_matches(word.capitalize(), _WORDS[name], 1)
+                yield f"{name} is never {word!r}" + (f", did you mean {near[0]!r}?" if near else "")
+
+
+def _of_examples(rule: Rule) -> Iterator[str]:
     states = {example.expect.state for example in rule.examples}
     if "firing" not in states:
         yield "no example shows it firing"

@@ -5,9 +5,20 @@ Limit: shapes only. What refers to something else (procedures, actions, expressi
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from daemon.model.documents import API_VERSION
 
@@ -46,6 +57,18 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
+class _OrOne:
+    """Let the JSON schema know, too, that one stands for a list of one."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(core)
+        return {"anyOf": [found["items"], found]}
+
+
+_T = TypeVar("_T")
+Listed = Annotated[list[_T], BeforeValidator(_listed), _OrOne()]
+
+
 def _text(value: object) -> object:
     """Let numbers and booleans stand where a string parameter is wanted, as YAML writes them."""
     if isinstance(value, bool):
@@ -64,11 +87,14 @@ def _moment(value: object) -> datetime:
     raise ValueError("a moment is written as 2026-01-31T22:00:00Z, with its zone")
 
 
-Duration = Annotated[
-    float,
-    BeforeValidator(seconds_of),
-    WithJsonSchema({"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$", "examples": ["30s", "5m"]}),
-]
+_DURATION_SCHEMA: dict[str, JsonValue] = {
+    "type": "string",
+    "pattern": r"^(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$",
+    "examples": ["30s", "5m"],
+    "errorMessage": "a duration needs a unit, such as 30s, 5m or 1h30m",
+}
+Duration = Annotated[float, BeforeValidator(seconds_of), WithJsonSchema(_DURATION_SCHEMA)]
+MaybeDuration = Annotated[Duration | None, WithJsonSchema({**_DURATION_SCHEMA, "type": ["string", "null"]})]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Cron = Annotated[str, Field(json_schema_extra={"examples": ["17 * * * *"]}), BeforeValidator(_cron)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
@@ -78,7 +104,7 @@ Params = dict[str, Param]
 SeverityWord = Literal["info", "warning", "critical"]
 HealthWord = Literal["Current", "InProgress", "Failed", "Blocked", "Suspended", "Terminating", "NotFound", "Unknown"]
 Status = Literal["True", "False", "Unknown", ""]
-Words = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
+Words = Annotated[Listed[Text], Field(min_length=1)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Offset = Annotated[str, Field(pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$")]
@@ -97,8 +123,8 @@ class MatchShape(Shape):
     namespace: str = ""
     name: str = ""
     labels: Params = {}
-    health: Annotated[list[HealthWord], BeforeValidator(_listed)] = []
-    reason: Annotated[list[Text], BeforeValidator(_listed)] = []
+    health: Listed[HealthWord] = []
+    reason: Listed[Text] = []
 
 
 class StepShape(Shape):
@@ -184,7 +210,7 @@ class ExampleShape(Shape):
 
     name: Text
     object: ObjectShape = ObjectShape()
-    given: Annotated[list[GivenShape], BeforeValidator(_listed), Field(min_length=1)]
+    given: Annotated[Listed[GivenShape], Field(min_length=1)]
     after: Duration
     expect: ExpectShape
 
@@ -216,13 +242,13 @@ class RuleSpec(Shape):
     match: MatchShape
     when: Text | None = None
     count: CountShape | None = None
-    absent_for: Duration | None = None
+    absent_for: MaybeDuration = None
     sequence: list[StageShape] = Field(default=[], max_length=5)
     hold: Duration = Field(default=0.0, alias="for")
     keep_firing_for: Duration = 0.0
     grace: Duration = 0.0
     inhibited_by: list[InhibitorShape] = []
-    route: Annotated[list[Text], BeforeValidator(_listed)] = []
+    route: Listed[Text] = []
     severity: SeverityWord
     summary: Text
     next_step: str = ""
@@ -240,9 +266,9 @@ class OverlaySpec(Shape):
 
     overlay: Literal[True]
     severity: SeverityWord | None = None
-    hold: Duration | None = Field(default=None, alias="for")
-    keep_firing_for: Duration | None = None
-    route: Annotated[list[Text] | None, BeforeValidator(_listed)] = None
+    hold: MaybeDuration = Field(default=None, alias="for")
+    keep_firing_for: MaybeDuration = None
+    route: Annotated[list[Text] | None, BeforeValidator(_listed, json_schema_input_type=Text | list[Text])] = None
     enabled: bool | None = None
     labels: Params = {}
 
@@ -273,8 +299,8 @@ class RouteSpec(Shape):
 
     min_severity: SeverityWord = "info"
     namespaces: str = ""
-    kinds: Annotated[list[Text], BeforeValidator(_listed)] = []
-    rules: Annotated[list[Text], BeforeValidator(_listed)] = []
+    kinds: Listed[Text] = []
+    rules: Listed[Text] = []
     labels: Params = {}
     targets: Words
     proceed: bool = Field(default=False, alias="continue")
@@ -293,7 +319,7 @@ class SilenceSpec(Shape):
 class WindowSpec(Shape):
     """A stretch of the week."""
 
-    days: Annotated[list[Day], BeforeValidator(_listed), Field(min_length=1)]
+    days: Annotated[Listed[Day], Field(min_length=1)]
     start: TimeOfDay = Field(alias="from")
     end: TimeOfDay = Field(alias="to")
     utc_offset: Offset = "+00:00"
@@ -390,9 +416,38 @@ BY_KIND: dict[str, type[AnyDocument]] = {
 
 
 def json_schema() -> dict[str, object]:
-    """Return the JSON schema of one document, for editors and `rules schema`."""
-    schema = TypeAdapter(AnyDocument).json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": API_VERSION, **schema}
+    """Return the JSON schema of one document, for editors and `rules schema`.
+
+    `kind` and `overlay` choose the shape, so that an editor judges a document by the one its author meant.
+    """
+    definitions = TypeAdapter(AnyDocument).json_schema(by_alias=True)["$defs"]
+    _drop_defaults(definitions)
+    marked = {"type": "object", "properties": {"overlay": {"const": True}}, "required": ["overlay"]}
+    overlay = {"properties": {"spec": marked}, "required": ["spec"]}
+    chosen: dict[str, JsonSchemaValue] = {
+        kind: {"$ref": f"#/$defs/{shape.__name__}"} for kind, shape in BY_KIND.items()
+    }
+    chosen["Rule"] = {"if": overlay, "then": {"$ref": "#/$defs/OverlayDocument"}, "else": chosen["Rule"]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": API_VERSION,
+        "type": "object",
+        "properties": {"kind": {"enum": list(BY_KIND)}, "apiVersion": {"const": API_VERSION}},
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "allOf": [
+            {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": shape}
+            for kind, shape in chosen.items()
+        ],
+        "$defs": definitions,
+    }
+
+
+def _drop_defaults(definitions: dict[str, JsonSchemaValue]) -> None:
+    """Drop what an editor would insert as it stands: 0.0 is no duration, null no word."""
+    for definition in definitions.values():
+        for each in definition.get("properties", {}).values():
+            if not isinstance(each.get("default"), bool | str):
+                each.pop("default", None)
 
 
 def keys() -> frozenset[str]:

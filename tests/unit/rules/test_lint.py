@@ -98,3 +98,22 @@ def test_a_route_behind_one_that_lets_something_pass_is_not(first: str) -> None:
 
 def test_detectors_are_named_in_kebab_case() -> None:
     assert all(name == name.lower() and " " not in name for name in DETECTORS)
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("health == 'failed'", "health is never 'failed', did you mean 'Failed'?"),
+        ("ready.status != 'true'", "ready.status is never 'true', did you mean 'True'?"),
+        ('event.type == "Error"', "event.type is never 'Error'"),
+        ("stalled.status == 'yes'", "stalled.status is never 'yes'"),
+    ],
+)
+def test_a_word_that_a_variable_never_holds_is_told(when: str, words: str) -> None:
+    (warning,) = warnings("{kind: Bucket}", f"  when: {when}\n")
+    assert words in warning
+
+
+def test_the_words_that_a_variable_holds_are_good_and_so_is_a_field_of_the_same_name() -> None:
+    when = "health == 'Failed' && ready.status == '' && event.type != 'Normal' || object.?health.orValue('') == 'odd'"
+    assert warnings("{kind: Bucket}", f'  when: "{when}"\n') == []

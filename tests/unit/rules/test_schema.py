@@ -2,8 +2,11 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.rules import schema
@@ -83,3 +86,53 @@ def test_the_json_schema_forbids_unknown_keys_and_names_every_kind() -> None:
 def test_the_json_schema_uses_the_words_of_the_files() -> None:
     assert {"for", "with", "from", "continue", "keep_firing_for"} <= schema.keys()
     assert not {"hold", "params", "seconds", "proceed"} & schema.keys()
+
+
+SHIPPED = Path(__file__).resolve().parents[3] / "rules"
+VALIDATOR = Draft202012Validator(schema.json_schema())
+RULE = {
+    "apiVersion": "fluxmedic.dev/v1",
+    "kind": "Rule",
+    "metadata": {"name": "r"},
+    "spec": {"match": {"kind": "Bucket", "health": "Failed"}, "severity": "info", "summary": "x"},
+}
+
+
+def spec(**fields: object) -> dict[str, object]:
+    return {**RULE, "spec": {**RULE["spec"], **fields}}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_editor_that_reads_the_schema_accepts_every_shipped_document(file: Path) -> None:
+    for number, document in enumerate(yaml.safe_load_all(file.read_text())):
+        assert [f"document {number}: {error.json_path}" for error in VALIDATOR.iter_errors(document)] == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {**RULE, "kind": "Rul"},
+        {key: value for key, value in RULE.items() if key != "kind"},
+        {**RULE, "spec": {"match": {"kind": "Bucket"}, "severity": "info"}},  # no summary
+        spec(sevrity="info"),
+        spec(severity="critcal"),
+        spec(**{"for": 30}),
+        spec(**{"for": "30"}),
+        spec(match={"kind": "Bucket", "health": "failed"}),
+        {**RULE, "spec": {"overlay": True, "summary": "an overlay has none"}},
+        {**RULE, "kind": "Detector", "spec": {"severity": "loud"}},
+        {**RULE, "kind": "Route", "spec": {}},
+        {**RULE, "kind": "Silence", "spec": {"match": {}}},
+        {**RULE, "kind": "Window", "spec": {"days": "monday", "from": "08:00", "to": "09:00"}},
+        {**RULE, "kind": "Procedure", "spec": {"checks": []}},
+    ],
+)
+def test_an_editor_that_reads_the_schema_sees_what_the_loader_refuses(document: dict[str, object]) -> None:
+    assert not VALIDATOR.is_valid(document)
+
+
+@pytest.mark.parametrize(
+    "document", [RULE, spec(**{"for": "30s"}), {**RULE, "spec": {"overlay": True, "for": "5m", "route": "slack"}}]
+)
+def test_an_editor_that_reads_the_schema_accepts_what_the_loader_accepts(document: dict[str, object]) -> None:
+    assert VALIDATOR.is_valid(document)
