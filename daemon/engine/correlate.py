@@ -144,6 +144,7 @@ def _reopen(world: World, finding: Finding) -> Case | None:
         case
         for case in world.cases.values()
         if not case.open
+        and (finding.severity > Severity.INFO or _is_quiet(case))  # what only informs brings no failure back
         and world.case_of(case.incident.root) is None
         and root in (case.incident.root, *(member.ref for member in case.incident.dependents))
         and elapsed(case.ended_at, world.now) <= world.limits.reopen_within
@@ -213,9 +214,10 @@ def _collect(world: World, case: Case) -> None:
 def _mark_recoveries(world: World, case: Case) -> None:
     changed = []
     explains = any(case.incident.root in causes_of(world, member.ref) for member in case.incident.dependents)
+    loud = [found for found in _findings(world, case) if found.severity > Severity.INFO or _is_quiet(case)]
     for member in case.incident.members:
         unwell = _keeps_open(world, member) or (member.role is Role.ROOT and explains)
-        unwell = unwell or any(found.ref == member.ref for found in case.findings)
+        unwell = unwell or any(found.ref == member.ref for found in loud)
         if member.role is not Role.RELATED and member.recovered_at is None and not unwell:
             gone = world.known(member.ref) is None
             word = "is gone" if gone else "is well again"
