@@ -66,9 +66,10 @@ def change_of(world: World, root: ObjectRef) -> Change:
     owners = owners_of(world, root)
     owner = world.known(owners[0]) if owners else None
     source = (owner.state if owner else state).source
+    last_good, failing = _revisions(known, owner)
     return Change(
-        last_good=_last_good(known, owner),
-        failing=_failing(state, owner),
+        last_good=last_good,
+        failing=failing,
         commit=_commit(world, source),
         source=str(source) if source else "",
         owner=f"{owner.state.ref} (path {owner.state.path})" if owner else "",
@@ -156,14 +157,13 @@ def _members_words(world: World, case: Case) -> str:
 def _below(world: World, case: Case) -> tuple[ObjectRef | None, str]:
     """The workload that is down below the root, and the line about it with its pods' trouble."""
     known = world.known(case.incident.root)
-    candidates = set(case.workloads)
-    if known is not None:
-        candidates |= set(blamed_refs(world, known)) | workloads_of(world, known.state)
-    for ref in sorted(each for each in candidates if each.kind in TELLING):
+    own = set(blamed_refs(world, known)) | workloads_of(world, known.state) if known is not None else set()
+    candidates = [*sorted(own), *sorted(case.workloads - own)]
+    for ref in (each for each in candidates if each.kind in TELLING):
         told = _warned(world, ref)
         if told:
             return ref, f"{ref.kind} {ref.place} ({told})"
-    for ref in sorted(candidates):
+    for ref in candidates:
         other = world.known(ref)
         if other is None or other.state.replicas is None or other.state.replicas.complete:
             continue
@@ -172,16 +172,16 @@ def _below(world: World, case: Case) -> tuple[ObjectRef | None, str]:
     return None, ""
 
 
-def _last_good(known: Known, owner: Known | None) -> str:
-    if known.last_good:
-        return known.last_good
-    return owner.last_good if owner else ""
+def _revisions(known: Known, owner: Known | None) -> tuple[str, str]:
+    """Return the last good and the failing revision, both of the object or both of who applies it.
 
-
-def _failing(state: ObjectState, owner: Known | None) -> str:
-    if state.attempted_revision:
-        return state.attempted_revision
-    return owner.state.attempted_revision if owner else ""
+    A release whose chart stayed the same fails of its values: then the revision in Git tells.
+    """
+    good, failing = known.last_good, known.state.attempted_revision
+    if owner is not None and (not good or not failing or good == failing):
+        above = owner.last_good, owner.state.attempted_revision
+        return above if all(above) else (good or above[0], failing or above[1])
+    return good, failing
 
 
 def _commit(world: World, source: ObjectRef | None) -> str:
@@ -221,7 +221,7 @@ DETECTED = frozenset(
     }
 )
 """Detectors whose summary is the cause. Severity info only tells; it never names the cause of a failure."""
-STANDING = frozenset({"drift-fight"})
+STANDING = frozenset({"drift-fight", "suspended-blocks"})
 """Of these, what goes on while all is Ready: what then fails, fails by its own words."""
 TAKEN_BACK = {"RollbackSucceeded": "rolled back", "UninstallSucceeded": "uninstalled again"}
 """Reasons of a failed HelmRelease whose message praises the remediation (helm-controller, api/v2)."""

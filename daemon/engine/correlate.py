@@ -6,7 +6,7 @@ fails, after its time, gives its place to that member's root: the same incident,
 """
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 from daemon.engine.belong import failed_before, incident_for, is_apart
@@ -22,7 +22,7 @@ from daemon.engine.world import Case, World, elapsed
 from daemon.flux.culprit import culprit_of, fingerprint
 from daemon.model.effects import Inspect
 from daemon.model.findings import Finding, Severity
-from daemon.model.incidents import Incident, Member, Role, State
+from daemon.model.incidents import Change, Incident, Member, Role, State
 from daemon.model.notices import Reason
 from daemon.model.objects import Health
 from daemon.model.refs import IncidentId, ObjectRef, derived_id
@@ -31,6 +31,8 @@ TWO_OWNERS = "two-owners"
 COUNTS = re.compile(r"\d+/\d+")
 MOST_DOUBLED = 4
 """How often the time doubles that a flapping incident must stay well: 30 s become eight minutes, and no more."""
+POLLED = 40.0
+"""Seconds within which whoever waits for a dependency says so: one of Flux's 30 s polls and a run."""
 INSPECT_EVERY = 30.0
 """Seconds between two looks at the pods of one workload: a list of at most 50 pods, while it is down."""
 
@@ -130,11 +132,18 @@ def _open(world: World, finding: Finding) -> Case:
     case = Case(incident)
     world.cases[incident.id] = case
     world.membership[root] = incident.id
-    case.announce_at = world.now + timedelta(seconds=world.limits.group_wait)
+    wait = max(world.limits.group_wait, POLLED if _is_told_below(world, root) else 0.0)
+    case.announce_at = world.now + timedelta(seconds=wait)
     world.at(case.announce_at, incident.id)
     tell(world, case, "opened", f"{root.kind} {root.place} is the root", actor=f"rule:{finding.test}", ref=root)
     world.counts["incidents_opened"] += 1
     return case
+
+
+def _is_told_below(world: World, root: ObjectRef) -> bool:
+    """Say whether people were told already of something that depends on this root: it may turn out to be its victim."""
+    near = world.dependents.get(root, ())
+    return any(case.announced and case.incident.root in near for case in world.open_cases())
 
 
 def _reopen(world: World, finding: Finding) -> Case | None:
@@ -304,7 +313,8 @@ def _failed_after(world: World, ref: ObjectRef, since: datetime) -> bool:
     known = world.known(ref)
     if known is None or known.health is not Health.FAILED or known.failed is None:
         return False
-    return known.failed.changed_at is None or known.failed.changed_at > since
+    whole = since.replace(microsecond=0)  # as Flux writes its times
+    return known.failed.changed_at is None or known.failed.changed_at >= whole
 
 
 def _change_root(world: World, case: Case, root: ObjectRef, why: str) -> None:
@@ -316,7 +326,7 @@ def _change_root(world: World, case: Case, root: ObjectRef, why: str) -> None:
     ]
     world.membership[root] = case.incident.id
     members = [Member(root, Role.ROOT, world.now, _reason(world, root)), *members]
-    amend(case, root=root, members=tuple(members), summary="", next_step="", runbook="")
+    amend(case, root=root, members=tuple(members), summary="", next_step="", runbook="", change=Change())
     case.root_well_since = None
     text = f"root {before.kind} {before.place} → {root.kind} {root.place}: {why}"
     tell(world, case, "rerooted", text, ref=root)
@@ -358,12 +368,17 @@ def _workload_trouble(world: World, case: Case) -> str:
     for ref in sorted(case.workloads):
         known = world.known(ref)
         if known is None:
-            if _destroyed(case):
+            if _destroyed(case) or _is_wanted(world, ref):
                 return f"{ref.kind} {ref.place} failed with this incident and is gone"
             continue
         if known.state.replicas is not None and not known.state.replicas.complete:
             return workload_line(known.state)
     return ""
+
+
+def _is_wanted(world: World, ref: ObjectRef) -> bool:
+    """Say whether an inventory still has an object that is gone: Git did not let it go."""
+    return any(ref in world.objects[parent].state.contains for parent in world.parents.get(ref, ()))
 
 
 def _destroyed(case: Case) -> bool:
@@ -380,8 +395,7 @@ def _sharpen(world: World, case: Case) -> None:
         tell_once(world, case, "cause", cause, _gist(cause), ref=incident.root)
         remind(case, Reason.JOINED)
         amend(case, cause=cause)
-    change = change_of(world, incident.root)
-    amend(case, change=change if change.failing else incident.change)
+    amend(case, change=_changed(incident.change, change_of(world, incident.root)))
     findings = world.firing(incident.root) or ([] if incident.summary else _findings(world, case))
     if findings:
         best = findings[0]
@@ -391,6 +405,13 @@ def _sharpen(world: World, case: Case) -> None:
     held = [member.ref for member in incident.members if member.role is not Role.RELATED]
     if trouble and not any(_is_unwell(world, ref) for ref in held):
         tell_once(world, case, "evidence", f"all of Flux is well, but {trouble}", "still down")
+
+
+def _changed(known: Change, now: Change) -> Change:
+    """Keep what had changed when it broke: later pushes, and the fix, are not what broke it. Only gaps are filled."""
+    if not known.failing:
+        return now
+    return Change(**{field.name: getattr(known, field.name) or getattr(now, field.name) for field in fields(Change)})
 
 
 def _gist(cause: str) -> str:

@@ -124,6 +124,9 @@ def _answer(world: World, ref: ObjectRef, root: ObjectRef) -> str:
         return f"{ref} is the root of incident {case.incident.id}: {case.incident.cause}"
     if case is not None:
         return f"{ref} ({health}) is in incident {case.incident.id}; its root is {case.incident.root}"
+    related = [each.incident.id for each in world.open_cases() if ref in (m.ref for m in each.incident.members)]
+    if related:
+        return f"{ref} ({health}) is beside the cause in incident {', '.join(related)}: it failed with it"
     if root != ref:
         return f"{ref} ({health}) waits for {root}, which is in no incident (yet)"
     return f"{ref} ({health}) is in no incident"

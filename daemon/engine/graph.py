@@ -31,6 +31,8 @@ from daemon.model.refs import ObjectRef
 
 SELF_MADE = frozenset({"dependency-cycle", "dependency-missing", "waits-on-itself"})
 """Detectors whose object is its own root, whatever it also waits for: nobody else can undo what its spec asks for."""
+LACKING = frozenset({"dependency-missing", "source-missing"})
+"""Detectors of what an object names and nobody has: whoever lacked it first stands for all who do."""
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a HelmRelease's action has by default, and most Kustomizations by their interval (flux.md 7)."""
 LEVEL = 60.0
@@ -50,8 +52,8 @@ def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     """Return the objects that explain why this one is broken, nearest first; empty for a root."""
     known = world.known(ref)
     if known is None or world.fires(ref, SELF_MADE):
-        return ()
-    found: dict[ObjectRef, None] = {}
+        return tuple(_first_to_lack(world, ref))
+    found: dict[ObjectRef, None] = dict.fromkeys(_first_to_lack(world, ref))
     if known.actual is Health.BLOCKED:
         found.update(dict.fromkeys(_waited_for(world, known)))
     if known.health is Health.FAILED or known.actual is Health.BLOCKED:
@@ -116,6 +118,8 @@ def neighbours(world: World, ref: ObjectRef) -> set[ObjectRef]:
         near.add(known.state.source)
     for workload in workloads_of(world, known.state) if known is not None else ():
         near |= world.parents.get(workload, set())
+    for thing in _lacks(world, ref):
+        near |= world.dependents.get(thing, set()) | world.consumers.get(thing, set())
     return near | standing_on(world, ref) | peers_of(world, ref) | needing(world, ref) | moved_by(world, ref)
 
 
@@ -172,6 +176,27 @@ def moving_until(world: World, known: Known) -> datetime | None:
 def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     """Return the objects whose inventory holds this one, sorted."""
     return tuple(sorted(world.parents.get(ref, ())))
+
+
+def _lacks(world: World, ref: ObjectRef) -> Iterator[ObjectRef]:
+    """Yield the dependencies and sources that an object names and that do not exist, once that has been found."""
+    if world.fires(ref, LACKING):
+        for finding in world.firing(ref):
+            yield from finding.related if finding.test in LACKING else ()
+
+
+def _first_to_lack(world: World, ref: ObjectRef) -> Iterator[ObjectRef]:
+    """Yield who was the first to lack what this object lacks too: one thing that is gone is one cause."""
+    for thing in _lacks(world, ref):
+        peers = world.dependents.get(thing, set()) | world.consumers.get(thing, set())
+        lacking = [peer for peer in peers if world.fires(peer, LACKING) and thing in set(_lacks(world, peer))]
+        first = min(lacking, key=lambda peer: (_lacking_since(world, peer), peer), default=ref)
+        if first != ref:
+            yield first
+
+
+def _lacking_since(world: World, ref: ObjectRef) -> datetime:
+    return min(finding.since for finding in world.firing(ref) if finding.test in LACKING)
 
 
 def _waited_for(world: World, known: Known) -> Iterator[ObjectRef]:

@@ -218,6 +218,7 @@ def look_out(world: World) -> None:
     for ref, known in world.objects.items():
         source = world.known(known.state.source) if known.state.source is not None else None
         late = known.health is Health.IN_PROGRESS and _lasts_too_long(world, known)
+        late = late or (known.failing_since is not None and ref.kind in world.rules.ages)
         if late or (source is not None and _is_passed_over(world, known, source)):
             world.mark(ref)
     world.at(world.now + timedelta(seconds=LOOK_OUT_EVERY), LOOK_OUT)

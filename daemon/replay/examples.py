@@ -5,7 +5,7 @@ The object of an example is made from the rule's match; what it says over time s
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from daemon.engine.match import trace
@@ -45,7 +45,11 @@ class ExampleResult:
 
 
 def run_examples(ruleset: RuleSet, only: str = "") -> list[ExampleResult]:
-    """Run every example of every rule and detector (or of the one named) and return how each went, in their order."""
+    """Run every example of every rule and detector (or of the one named) and return how each went, in their order.
+
+    A rule that an overlay changed is tested as it was before: its examples are of that one.
+    """
+    ruleset = replace(ruleset, rules=tuple(rule.original or rule for rule in ruleset.rules))
     tests = [(rule.name, rule.examples) for rule in ruleset.rules]
     tests += [each for each in ruleset.detector_examples.items() if each[0] not in ruleset.detectors_off]
     return [_run(ruleset, name, each) for name, examples in tests if only in ("", name) for each in examples]
@@ -96,12 +100,17 @@ def _compared(
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """Return what the example expects and what came of it, as fields in the same order."""
     finding = world.findings.get(Fingerprint(test, ref))
-    shown = finding if finding is not None and finding.state is not FindingState.RESOLVED else None
+    shown = replace(finding, state=FindingState.FIRING) if finding is not None and _is_kept(finding) else finding
     wanted, seen = [("state", example.expect.state)], [("state", shown.state.value if shown else NONE)]
     if example.expect.severity is not None:
         wanted.append(("severity", example.expect.severity.word))
         seen.append(("severity", _severity(world, test, shown)))
     return tuple(wanted), tuple(seen)
+
+
+def _is_kept(finding: Finding) -> bool:
+    """Say whether a finding only goes on for its `keep_firing_for`: to everybody else it still fires."""
+    return finding.state is FindingState.RESOLVED
 
 
 def _severity(world: World, test: str, finding: Finding | None) -> str:

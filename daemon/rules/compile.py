@@ -175,6 +175,7 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
         route=rule.route if spec.route is None else tuple(spec.route),
         enabled=rule.enabled if spec.enabled is None else spec.enabled,
         labels=tuple(sorted({**dict(rule.labels), **spec.labels}.items())),
+        original=rule.original or rule,
     )
 
 

@@ -348,6 +348,8 @@ class Rule:
     file: str = ""
     line: int = 0
     enabled: bool = True
+    original: "Rule | None" = None
+    """The rule as it was before an overlay changed it; its examples are of that one."""
 
     @property
     def temporal(self) -> bool:
@@ -402,6 +404,12 @@ class RuleSet:
     def remembers(self, kind: str) -> bool:
         """Say whether a rule for this kind compares an object with what it was before (`old`)."""
         return kind in self._remembering
+
+    @cached_property
+    def ages(self) -> frozenset[str]:
+        """Return the kinds for which a rule asks how long something lasts: its answer changes by the clock alone."""
+        aging = (rule for rule in self.rules if rule.enabled and any("failing_for" in test.uses for test in rule.tests))
+        return frozenset(kind for rule in aging for kind in rule.match.kinds)
 
     @cached_property
     def _remembering(self) -> frozenset[str]:

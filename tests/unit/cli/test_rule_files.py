@@ -103,3 +103,27 @@ def test_rules_of_ones_own_are_added_to_the_shipped_ones(fluxmedic, tmp_path):
     listed = json.loads(fluxmedic("rules", "list", "shipped", str(tmp_path), "-o", "json").stdout)["items"]
     assert {each["severity"] for each in listed if each["name"] == "health-check-failed"} == {"warning"}
     assert len(listed) >= 30
+
+
+KEPT = (
+    WRONG.replace("for: 1m", "keep_firing_for: 5m")
+    .replace(
+        "given: {reason: BuildFailed}, after: 30s, expect: {state: firing, severity: critical}",
+        'given: [{reason: BuildFailed, for: 1m}, {ready: "True"}], after: 2m, expect: {state: firing}',
+    )
+    .replace(
+        "given: {reason: BuildFailed}, after: 30s, expect: {state: pending}",
+        'given: {ready: "True"}, after: 1m, expect: {state: none}',
+    )
+)
+
+
+def test_what_is_kept_firing_fires_in_an_example_too(fluxmedic, tmp_path):
+    (tmp_path / "kept.yaml").write_text(KEPT)
+    assert fluxmedic("rules", "test", str(tmp_path)).stderr == "2 examples passed, 0 failed\n"
+
+
+def test_the_examples_of_a_rule_that_an_overlay_changed_are_not_held_against_it(fluxmedic, tmp_path):
+    (tmp_path / "mine.yaml").write_text(OFF)
+    found = fluxmedic("rules", "test", "shipped", str(tmp_path))
+    assert found.returncode == 0

@@ -167,8 +167,8 @@ def test_a_root_that_fails_again_in_between_gives_its_members_their_time_anew():
     assert story.wait(25).case.incident.root == B
 
 
-@pytest.mark.parametrize(("late", "root"), [(0, "a"), (1, "b")])
-def test_a_last_try_in_the_moment_of_the_repair_is_no_failure_after_it(late, root):
+@pytest.mark.parametrize(("late", "root"), [(-1, "a"), (0, "b"), (1, "b")])
+def test_a_last_try_before_the_repair_is_no_failure_after_it(late, root):
     cluster = Cluster()
     waits = cluster.state("Kustomization", "b", waiting("apps/a"), depends_on=needs(A))
     story = Story().see(fails(cluster), waits).wait(6)
