@@ -14,6 +14,7 @@ from daemon.engine.release import managers_of, workloads_of
 from daemon.engine.surroundings import (
     alike,
     bringers_of,
+    comes_with_a_push,
     dead_nodes,
     moved_by,
     needing,
@@ -35,6 +36,8 @@ LACKING = frozenset({"dependency-missing", "source-missing"})
 """Detectors of what an object names and nobody has: whoever lacked it first stands for all who do."""
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a HelmRelease's action has by default, and most Kustomizations by their interval (flux.md 7)."""
+POLL = 30.0
+"""Seconds after which Flux asks a dependency again, and most specs let a failed run be tried again."""
 LEVEL = 60.0
 """Seconds that one level of a push may take: a poll of 30 s, and a run (flux.md 7.1)."""
 RUN = 12.0
@@ -163,6 +166,8 @@ def moving_until(world: World, known: Known) -> datetime | None:
     coming = [] if leaving else [ref for ref in bringers_of(world, known) if is_coming(world, ref)]
     if coming:
         return max(filter(None, (_brought_until(world, known, ref) for ref in coming)), default=None)
+    if not leaving and comes_with_a_push(world, known) and known.failing_since is not None:
+        return known.failing_since + timedelta(seconds=min(known.state.retry_interval or POLL, POLL) + RUN)
     ends: list[datetime | None] = []
     for ref in blamed_refs(world, known):
         other = world.known(ref)

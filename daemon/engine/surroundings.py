@@ -33,6 +33,8 @@ MISSING = "missing "
 CONTROLLER_SILENT = "controller-silent"
 UNFINISHED = "run-unfinished"
 UNAPPLIED = "revision-unapplied"
+ROLLS_FOR = 60.0
+"""Seconds after a new revision in which what it brings may come in any order: one level of a push (flux.md 7.1)."""
 STANDS_STILL = (Health.FAILED, Health.BLOCKED, Health.SUSPENDED, Health.TERMINATING)
 
 
@@ -72,11 +74,13 @@ def common_fault(world: World, known: Known) -> str:
 
 
 def missing_need(state: ObjectState, message: str) -> ObjectRef | None:
-    """Return the ConfigMap, Secret or account of the spec that a message says is not there; without reading any."""
+    """Return the ConfigMap, Secret, account or source of the spec that a message says is not there; none is read."""
     low = message.lower()
-    if not state.needs or "not found" not in low:
+    source = (state.source,) if state.source is not None else ()
+    named_by_spec: tuple[ObjectRef, ...] = (*state.needs, *source)
+    if not named_by_spec or "not found" not in low:
         return None
-    for need in state.needs:
+    for need in named_by_spec:
         named = (f'"{need.name}"', f"'{need.place}'", f"/{need.name}'")
         if need.kind.lower() in low and any(each in message for each in named):
             return need
@@ -120,6 +124,16 @@ def bringers_of(world: World, known: Known) -> tuple[ObjectRef, ...]:
         return ()
     sure = sorted(ref for ref in world.bringers.get(known.shared, ()) if ref != known.state.ref)
     return tuple(sure) or tuple(sorted(ref for ref in _kin(world, known) if _never_began(world, known, ref)))
+
+
+def comes_with_a_push(world: World, known: Known) -> bool:
+    """Say whether a kind or namespace is missing right after a push that others roll out too, who may bring it."""
+    source = world.known(known.state.source) if known.state.source is not None else None
+    if not known.shared.startswith((GROUP, NAMESPACE)) or source is None or known.failing_since is None:
+        return False
+    if source.revised_at is None or (known.failing_since - source.revised_at).total_seconds() > ROLLS_FOR:
+        return False
+    return any(ref.group == KUSTOMIZE for ref in _kin(world, known))
 
 
 def _kin(world: World, known: Known) -> set[ObjectRef]:

@@ -157,3 +157,24 @@ def test_a_namespace_that_hangs_says_in_the_cause_what_holds_it():
     )
     expected = "Namespace edge: is Terminating and does not end: example.com/hold in 1 instances"
     assert story.wait(10).case.incident.cause == expected
+
+
+def test_a_kind_that_comes_with_the_same_push_from_who_was_well_before_is_waited_for_once():
+    cluster = Cluster()
+    others = cluster.state("Kustomization", "crds", ready(), source=GIT, applied_revision="main@1")
+    story = Story().see(cluster.state("GitRepository", "git", ready(), artifact_revision="main@1"), others).wait(10)
+    story.see(cluster.state("GitRepository", "git", ready(), artifact_revision="main@2"))
+    story.wait(2).see(anvils(cluster)).wait(31)
+    assert story.cases == []
+    story.see(cluster.state("Kustomization", "anvils", ready(), source=GIT)).wait(300)
+    assert story.cases == []
+
+
+def test_a_kind_that_did_not_come_with_the_push_is_told_after_the_next_try():
+    cluster = Cluster()
+    others = cluster.state("Kustomization", "crds", ready(), source=GIT, applied_revision="main@1")
+    story = Story().see(cluster.state("GitRepository", "git", ready(), artifact_revision="main@1"), others).wait(10)
+    story.see(cluster.state("GitRepository", "git", ready(), artifact_revision="main@2"))
+    story.wait(2).see(anvils(cluster)).wait(41)
+    assert story.cases == []
+    assert story.wait(2).case.incident.root == ANVILS

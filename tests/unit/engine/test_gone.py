@@ -129,3 +129,15 @@ def test_a_cause_below_an_incident_that_was_told_waits_for_its_victim_to_say_so(
     story.see(cluster.state("Kustomization", "app", waiting("apps/db"), depends_on=needs(DB))).wait(60)
     assert story.reasons.count("opened") == 1
     assert [case.incident.root for case in story.cases if case.open] == [DB]
+
+
+def test_charts_whose_repository_does_not_exist_are_one_incident():
+    cluster, story = Cluster(), heard()
+    told = 'failed to get source: HelmRepository.source.toolkit.fluxcd.io "charts" not found'
+    for name in ("one", "two", "three"):
+        chart = cluster.state(
+            "HelmChart", name, failing("ChartPullError", told), source=ref("HelmRepository", "charts")
+        )
+        story.see(chart).wait(1)
+    assert len(story.wait(60).case.incident.members) == 3
+    assert "needs HelmRepository apps/charts, which does not exist" in story.case.incident.cause
