@@ -178,3 +178,16 @@ def test_a_kind_that_did_not_come_with_the_push_is_told_after_the_next_try():
     story.wait(2).see(anvils(cluster)).wait(41)
     assert story.cases == []
     assert story.wait(2).case.incident.root == ANVILS
+
+
+def test_a_kind_that_is_missing_without_any_push_is_told_at_once():
+    cluster = Cluster()
+    story = (
+        Story()
+        .see(
+            cluster.state("GitRepository", "git", ready(), artifact_revision="main@1"),
+            cluster.state("Kustomization", "crds", ready(), source=GIT, applied_revision="main@1"),
+        )
+        .wait(10)
+    )
+    assert story.see(anvils(cluster)).wait(6).case.incident.root == ANVILS
