@@ -76,6 +76,7 @@ def test_a_real_incident_has_its_root_its_members_and_no_second_incident(name, r
         assert report["notifications"] == []
 
 
+@pytest.mark.timeout(900)  # forty recordings with every line counted, on a machine that may be busy
 def test_no_fewer_of_all_recordings_come_out_right_than_before(rules):
     if not ALL.is_dir():
         pytest.skip(f"the whole collection of recordings is not beside this checkout ({ALL.name})")
