@@ -147,6 +147,10 @@ class Truth:
         """Return all that this object waits for and that wait for it; nothing outside of a ring."""
         return frozenset(each for each in self._beyond(key, self._awaited) if key in self._beyond(each, self._awaited))
 
+    def reach(self, key: str) -> frozenset[str]:
+        """Return everything that an object waits for over however many others, itself included."""
+        return closure(key, self._awaited)
+
     def behind(self, key: str) -> set[frozenset[str]]:
         """Return what an object may be blamed on: what fails by itself, and rings, over all that it waits for."""
         found = set()
@@ -154,7 +158,7 @@ class Truth:
             if ring := self.ring(each):
                 found.add(ring)
             if not self._causes(each):
-                found.add(frozenset({each}))
+                found.add(self._alike(each))
         return found
 
     def told(self, key: str) -> set[frozenset[str]]:
@@ -168,15 +172,21 @@ class Truth:
             if ring and all(ring & set(self._first(member)) for member in ring):
                 found.add(ring)
             elif not ring and not self._told_causes(each):
-                found.add(frozenset({each}))
+                found.add(self._alike(each))
         return found
+
+    def _lacks(self, key: str) -> set[str]:
+        thing = self.things[key]
+        return {*thing.needs, thing.source} - {""} - set(self.things)
+
+    def _alike(self, key: str) -> frozenset[str]:
+        """Return who may stand for an object that fails by itself: of those that lack the same thing, any."""
+        return closure(key, lambda each: [other for other in self.things if self._lacks(each) & self._lacks(other)])
 
     def is_wrong(self, key: str) -> bool:
         """Say whether the spec asks for what is not there: no other object is to blame."""
-        thing = self.things[key]
-        named = {*thing.needs, thing.source} - {""}
-        chart = self.things.get(thing.source)
-        return not named <= set(self.things) or (
+        chart = self.things.get(self.things[key].source)
+        return bool(self._lacks(key)) or (
             chart is not None and chart.fault == "reference" and self.stops(chart.key)[0][0] == "own"
         )
 
@@ -219,9 +229,10 @@ def is_disputed(truth: Truth) -> bool:
         checks = [each for each in truth.ring(key) if things[each].waits and truth.ring(key) & set(things[each].holds)]
         disputes = (
             any(where(each).group.startswith("source") for each in awaited),  # a failed check names a source
-            waits_first and _asks_for_no_chart(things, key),  # its chart is blamed on its dependency
+            waits_first and asks_for_no_chart(things, key),  # its chart is blamed on its dependency
             waits_first and thing.source in things and things[thing.source].fault == "stale",  # kept its last artifact
-            any(_asks_for_no_chart(things, each) for each in awaited),  # it seems to be on its way
+            any(truth.is_wrong(other) for each in awaited for other in truth.reach(each)),  # parted from its victim
+            truth.is_wrong(key) and _is_cut_off(things, key),  # not told while its repository still seems well
             len(checks) > 1,  # a ring over several health checks
         )
         if any(disputes):
@@ -229,7 +240,13 @@ def is_disputed(truth: Truth) -> bool:
     return False
 
 
-def _asks_for_no_chart(things: Mapping[str, Thing], release: str) -> bool:
+def _is_cut_off(things: Mapping[str, Thing], release: str) -> bool:
+    chart = things.get(things[release].source)
+    return chart is not None and chart.source in things and things[chart.source].fault == "down"
+
+
+def asks_for_no_chart(things: Mapping[str, Thing], release: str) -> bool:
+    """Say whether a release's chart is not to be found."""
     chart = things.get(things[release].source)
     return chart is not None and chart.fault == "reference"
 
@@ -239,7 +256,7 @@ def _some(draw: st.DrawFn, names: list[str], most: int) -> tuple[str, ...]:
 
 
 @st.composite
-def clusters(draw: st.DrawFn, rings: bool = True) -> list[Thing]:
+def clusters(draw: st.DrawFn, rings: bool = True, disputed: bool = False) -> list[Thing]:
     """Return up to a dozen objects with edges of every kind, and some of them broken."""
 
     def keys(kind: str, least: int, most: int) -> list[str]:
@@ -271,5 +288,5 @@ def clusters(draw: st.DrawFn, rings: bool = True) -> list[Thing]:
         source = draw(st.sampled_from([*gits * 3, "GitRepository/nowhere"]))
         needed, waits = _some(draw, others, 3), draw(st.booleans())
         things.append(Thing(key, fault(*faults), source, needed, (*holds, *itself), waits))
-    assume(not is_disputed(Truth(things)))
+    assume(disputed or not is_disputed(Truth(things)))
     return things
