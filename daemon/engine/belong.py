@@ -6,7 +6,7 @@ Flux names nowhere is no reason to join.
 
 import re
 
-from daemon.engine.graph import BROKEN, SELF_MADE, SPEC_FAILURES, root_of, roots_of
+from daemon.engine.graph import SELF_MADE, SPEC_FAILURES, is_broken, root_of, roots_of
 from daemon.engine.lineage import below, blamed_refs, named_by
 from daemon.engine.world import Case, Known, World
 from daemon.model.findings import Finding
@@ -72,10 +72,11 @@ def is_apart(world: World, case: Case, finding: Finding) -> bool:
 
     Only while the incident's root still fails: of a root that is well, the incident may go on with what still fails.
     """
+    if finding.test not in OWN_FAULTS and _reason(world, finding.ref) not in OWN_REASONS:
+        return False
     root = root_of(world, finding.ref)
-    own = finding.test in OWN_FAULTS or _reason(world, finding.ref) in OWN_REASONS
-    held = world.health(case.incident.root) in BROKEN and case.incident.root not in roots_of(world, finding.ref)
-    return own and held and root not in roots_of(world, case.incident.root)
+    held = is_broken(world, case.incident.root) and case.incident.root not in roots_of(world, finding.ref)
+    return held and root not in roots_of(world, case.incident.root)
 
 
 def failed_before(world: World, root: ObjectRef, above: ObjectRef) -> bool:

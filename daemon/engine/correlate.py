@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from daemon.engine.belong import failed_before, incident_for, is_apart
 from daemon.engine.cause import cause_of, change_of, is_poorer, workload_line
 from daemon.engine.graph import BROKEN, causes_of, downstream, is_coming, moving_until, root_of
-from daemon.engine.handover import hand_over, part, relate
+from daemon.engine.handover import hand_over, heir_of, part, relate
 from daemon.engine.lifecycle import Trigger, move
 from daemon.engine.lineage import below, blamed_refs
 from daemon.engine.observe import forget_pods
@@ -40,10 +40,14 @@ INSPECT_EVERY = 30.0
 def assign(world: World, finding: Finding) -> None:
     """Give a finding that began to fire to its incident: the one its object is in, its root's, or a new one."""
     case = world.case_of(finding.ref) or incident_for(world, finding)
-    if case is not None and is_apart(world, case, finding):
-        case = part(world, case, finding.ref)
+    before = case if case is not None and is_apart(world, case, finding) else None
+    if before is not None:
+        case = part(world, before, finding.ref)
     if case is None:
         case = _reopen(world, finding) or _open(world, finding)
+    if before is not None:
+        relate(world, before, case)
+        world.touch(before.incident.id)
     _attach(world, case, finding)
     world.touch(case.incident.id)
 
@@ -55,6 +59,9 @@ def refresh(world: World, case: Case) -> None:
     case.findings = {found for found in case.findings if found in world.findings}
     if _take_over(world, case):
         return
+    for finding in _findings(world, case):
+        if finding.ref != case.incident.root and is_apart(world, case, finding):
+            assign(world, finding)  # it failed of something else before, and of its own by now
     _collect(world, case)
     for ref, other in hand_over(world, case):
         _join(world, other, ref, None)
@@ -164,9 +171,12 @@ def _reopen(world: World, finding: Finding) -> Case | None:
     move(world, case, Trigger.FAILS_AGAIN)
     amend(case, flaps=case.incident.flaps + 1)
     case.well_since = case.root_well_since = None
-    for member in case.incident.members:
+    elsewhere = {member.ref for member in case.incident.members if world.case_of(member.ref) is not None}
+    members = tuple(replace(m, role=Role.RELATED) if m.ref in elsewhere else m for m in case.incident.members)
+    amend(case, members=members)
+    for member in members:
         if member.role is not Role.RELATED:
-            world.membership.setdefault(member.ref, case.incident.id)
+            world.membership[member.ref] = case.incident.id
     if case.announced:
         remind(case, Reason.REOPENED)
     return case
@@ -194,6 +204,8 @@ def _join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, ro
     other = world.case_of(ref)
     if other is not None and other is not case:
         relate(world, case, other)
+        if ref == other.incident.root:
+            world.touch(other.incident.id)  # its cause has come to light, over however many edges
         return
     if role is not Role.RELATED:
         world.membership[ref] = case.incident.id
@@ -250,6 +262,10 @@ def _take_over(world: World, case: Case) -> bool:
     if failed_before(world, root, above):
         return False
     other = world.case_of(above)
+    heir = heir_of(world, case, above) if other is not case else None
+    if heir is not None:
+        _change_root(world, case, heir, f"{root.kind} {root.place} waits for {above} by now, this still fails")
+        return False
     if other is not None and other is not case:
         _merge(world, case, other)
         return True

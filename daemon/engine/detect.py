@@ -117,19 +117,19 @@ def waits_on_itself(world: World, known: Known) -> Draft | None:
     """Find a Kustomization that waits for something which in turn waits for it: a health check no time-out can pass."""
     if known.state.ref.kind != "Kustomization" or not (known.state.wait or known.state.health_checks):
         return None
-    watched = known.state.contains if known.state.wait else known.state.health_checks
-    for child in watched:
-        other = world.known(child)
-        if other is not None and child != known.state.ref and _depends(world, child, known.state.ref):
-            return Draft(
-                "waits-on-itself",
-                Severity.CRITICAL,
-                f"waits for {child.kind} {child.place}, which depends on it: neither can become Ready first",
-                WAITING_ON_ITSELF_FOR,
-                next_step=f"Remove the dependsOn of {child}, or the wait or health check of {known.state.ref}, in Git.",
-                related=(child,),
-            )
-    return None
+    ref = known.state.ref
+    around = _reached(world, ref, checks=True)
+    child = _caught(world, known) if ref in around else None
+    if child is None or any(each < ref and _is_caught(world, each, ref) for each in around):
+        return None  # of a ring with several checks, the least tells
+    return Draft(
+        "waits-on-itself",
+        Severity.CRITICAL,
+        f"waits for {child.kind} {child.place}, which waits for it in turn: neither can become Ready first",
+        WAITING_ON_ITSELF_FOR,
+        next_step=f"Remove the dependsOn of {child}, or the wait or health check of {ref}, in Git.",
+        related=(child,),
+    )
 
 
 def stuck_deletion(world: World, known: Known) -> Draft | None:
@@ -212,13 +212,38 @@ def _depends(world: World, start: ObjectRef, wanted: ObjectRef) -> bool:
     return wanted in _reached(world, start)
 
 
-def _reached(world: World, start: ObjectRef) -> set[ObjectRef]:
-    """Return everything that an object depends on, over however many others; itself only in a ring."""
+def _watched(known: Known) -> tuple[ObjectRef, ...]:
+    """Return what a Kustomization's health check waits for."""
+    return known.state.contains if known.state.wait else known.state.health_checks
+
+
+def _caught(world: World, known: Known) -> ObjectRef | None:
+    """Return what an object's health check waits for and what waits for the object in turn, or None."""
+    ref = known.state.ref
+    return next((each for each in _watched(known) if each != ref and ref in _reached(world, each, checks=True)), None)
+
+
+def _is_caught(world: World, ref: ObjectRef, other: ObjectRef) -> bool:
+    """Say whether an object is in one ring of checks with another."""
+    known = world.known(ref)
+    return known is not None and _caught(world, known) is not None and other in _reached(world, ref, checks=True)
+
+
+def _reached(world: World, start: ObjectRef, *, checks: bool = False) -> set[ObjectRef]:
+    """Return everything that an object depends on, over however many others; itself only in a ring.
+
+    With `checks` also what its health check waits for, over others than itself: Flux leaves the object itself out.
+    """
     seen: set[ObjectRef] = set()
     stack = [start]
     while stack:
         known = world.known(stack.pop())
-        further = {dependency.ref for dependency in known.state.depends_on} - seen if known is not None else set()
+        if known is None:
+            continue
+        further = {dependency.ref for dependency in known.state.depends_on}
+        if checks:
+            further = (further | set(_watched(known))) - {known.state.ref}
+        further -= seen
         seen |= further
         stack += sorted(further)
     return seen

@@ -54,7 +54,7 @@ SPEC_FAILURES = frozenset({"InvalidChartReference", "ValuesFilesError", "Metadat
 def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     """Return the objects that explain why this one is broken, nearest first; empty for a root."""
     known = world.known(ref)
-    if known is None or world.fires(ref, SELF_MADE):
+    if known is None or world.fires(ref, SELF_MADE) or asks_for_no_chart(world, known):
         return tuple(_first_to_lack(world, ref))
     found: dict[ObjectRef, None] = dict.fromkeys(_first_to_lack(world, ref))
     if known.actual is Health.BLOCKED:
@@ -95,7 +95,18 @@ def roots_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
             if cause not in seen:
                 seen.add(cause)
                 stack.append(cause)
-    return tuple(sorted(roots)) or (min(seen),)
+    return tuple(sorted(roots)) or (min(each for each in seen if _explains_itself(world, each)),)
+
+
+def _explains_itself(world: World, ref: ObjectRef) -> bool:
+    """Say whether an object is in a ring of causes."""
+    seen: set[ObjectRef] = set()
+    stack = [ref]
+    while stack:
+        further = set(causes_of(world, stack.pop())) - seen
+        seen |= further
+        stack += sorted(further)
+    return ref in seen
 
 
 def downstream(world: World, root: ObjectRef) -> Iterator[tuple[ObjectRef, ObjectRef]]:
@@ -150,8 +161,22 @@ def is_coming(world: World, ref: ObjectRef) -> bool:
     if known is None or known.health not in (Health.IN_PROGRESS, Health.BLOCKED, Health.CURRENT):
         return False
     left = is_lagging(known.state) and elapsed(known.moved_at, world.now) >= UNLOOKED_FOR
+    return not (left or world.fires(ref) or asks_for_no_chart(world, known) or _is_down_unseen(world, ref))
+
+
+def is_broken(world: World, ref: ObjectRef) -> bool:
+    """Say whether an object is broken, or a repository of which charts say so before it looks itself."""
+    return world.health(ref) in BROKEN or _is_down_unseen(world, ref)
+
+
+def _is_down_unseen(world: World, ref: ObjectRef) -> bool:
+    return ref.kind == "HelmRepository" and _siblings_fail_alike(world, ref)
+
+
+def asks_for_no_chart(world: World, known: Known) -> bool:
+    """Say whether a release asks for a chart or a version that is not there: nobody else is at fault."""
     chart = world.known(known.state.source) if known.state.source is not None else None
-    return not (left or world.fires(ref) or (chart is not None and _asks_wrongly(chart)))
+    return chart is not None and known.state.ref.kind == "HelmRelease" and _asks_wrongly(chart)
 
 
 def moving_until(world: World, known: Known) -> datetime | None:
@@ -225,6 +250,9 @@ def _made_from(world: World, known: Known) -> Iterator[ObjectRef]:
     state = known.state
     if state.source is None:
         return
+    waits = known.actual is Health.BLOCKED and state.ready is not None and state.ready.reason == "DependencyNotReady"
+    if waits and state.ref.kind == "Kustomization":
+        return  # Flux looks for the artifact first: it is there, old as it may be (flux.md 2.4)
     if state.ref.kind == "HelmChart":
         yield from _behind_chart(world, known)
         return
@@ -241,7 +269,7 @@ def _behind_chart(world: World, known: Known) -> Iterator[ObjectRef]:
     other = world.known(repository)
     if failed is not None and failed.reason in SPEC_FAILURES:
         yield from (ref for ref in sorted(world.consumers.get(known.state.ref, ())) if ref.kind == "HelmRelease")
-    elif other is not None and (other.health in BROKEN or _siblings_fail_alike(world, repository)):
+    elif other is not None and is_broken(world, repository):
         yield repository
 
 
@@ -269,6 +297,9 @@ def _checked(world: World, known: Known) -> Iterator[ObjectRef]:
         if other is not None and (other.state.source is not None or other.health is Health.TERMINATING):
             if other.health is not Health.CURRENT:
                 yield ref
+            continue
+        if other is not None and ref.group == SOURCE and is_broken(world, ref):
+            yield ref
             continue
         yield from _release_behind(world, ref)
 

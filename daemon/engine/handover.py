@@ -6,7 +6,7 @@ listed as related: the list is who was ever in it.
 
 from dataclasses import replace
 
-from daemon.engine.graph import root_of
+from daemon.engine.graph import root_of, roots_of
 from daemon.engine.timeline import amend, tell
 from daemon.engine.world import Case, World
 from daemon.model.incidents import Role
@@ -20,6 +20,7 @@ def part(world: World, case: Case, ref: ObjectRef) -> Case | None:
     for each in dict.fromkeys((ref, root)):
         if world.case_of(each) is case:
             del world.membership[each]
+            case.findings = {found for found in case.findings if found.ref != each}
             amend(case, members=tuple(member for member in case.incident.members if member.ref != each))
             text = f"{each.kind} {each.place} has a fault of its own: it goes on in another incident"
             tell(world, case, "left", text, ref=each)
@@ -28,24 +29,39 @@ def part(world: World, case: Case, ref: ObjectRef) -> Case | None:
 
 def relate(world: World, case: Case, other: Case) -> None:
     """Note in both incidents that they share an object; it stays where it was."""
-    world.active[other.incident.id] = None
     for one, two in ((case, other), (other, case)):
         if two.incident.id not in one.incident.related:
             amend(one, related=(*one.incident.related, two.incident.id))
+            world.touch(one.incident.id)  # what they share may have to go on with the other one
+
+
+def heir_of(world: World, case: Case, above: ObjectRef) -> ObjectRef | None:
+    """Return who still fails of what the incident is about, when its root only waits for another cause by now.
+
+    What fails many objects alike is not over because the first of them has come to wait for something else.
+    """
+    if world.health(case.incident.root) is not Health.BLOCKED:
+        return None
+    failing = (m.ref for m in case.incident.dependents if world.health(m.ref) is Health.FAILED)
+    heirs = {root_of(world, ref) for ref in failing if above not in roots_of(world, ref)}
+    return min((ref for ref in heirs if world.case_of(ref) is case), default=None)
 
 
 def hand_over(world: World, case: Case) -> list[tuple[ObjectRef, Case]]:
-    """Let go who waits for the root of another open incident, now that the root of this one is well.
+    """Let go who waits for the root of another open incident, and not, or no longer, for the root of this one.
 
     What has two causes stays with the first until that is mended; then it would keep a mended cause open. Returns who
     left, with the incident to join.
     """
     root = case.incident.root
-    if world.health(root) is not Health.CURRENT or any(found.ref == root for found in case.findings):
+    well = world.health(root) is Health.CURRENT and not any(found.ref == root for found in case.findings)
+    if not well and not any(world.cases[each].open for each in case.incident.related if each in world.cases):
         return []
     left = []
     for member in case.incident.dependents:
         if member.recovered_at is not None or world.health(member.ref) is not Health.BLOCKED:
+            continue
+        if not well and root in roots_of(world, member.ref):
             continue
         other = world.case_of(root_of(world, member.ref))
         if other is not None and other is not case:

@@ -109,6 +109,8 @@ def release_seen(world: World, signal: ReleaseSeen) -> None:
 
 def synced(world: World, signal: Synced) -> None:
     """Note that a resource is heard in full; the core wakes when all that were expected are."""
+    if world.awake and signal.resource not in world.synced:
+        world.mark(*world.objects)  # what is missing of this kind can be told from now on
     world.synced.add(signal.resource)
     world.stale.pop(signal.resource, None)
     world.absent.discard(signal.resource)

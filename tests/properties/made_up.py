@@ -3,15 +3,13 @@
 The rules are Flux's (flux.md 2.2 to 2.4, 7.1, 7.2) and owe nothing to daemon/engine: a Kustomization is asked for its
 source, dependencies, build and health check in that order, a HelmRelease for its dependencies, chart and action.
 Limits: no suspension, no readyExpr, no workloads, no repository that is down and still says that it is well;
-everything that can become ready has had the time to. What
-`is_disputed` lists is left out until the engine is right about it.
+everything that can become ready has had the time to.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from daemon.model.objects import Condition, ObjectState
@@ -220,43 +218,12 @@ class Truth:
         return self.things[source].fault in DELIVERING
 
 
-def is_disputed(truth: Truth) -> bool:
-    """Say whether a cluster has what the engine is known to explain otherwise than Flux: open defects, one a line."""
-    things = truth.things
-    for key, thing in things.items():
-        waits_first = [stage for stage, _ in truth.stops(key)][:1] == ["dependency"]
-        awaited = [each for each in thing.holds if thing.waits and each not in truth.ready]
-        checks = [each for each in truth.ring(key) if things[each].waits and truth.ring(key) & set(things[each].holds)]
-        disputes = (
-            any(where(each).group.startswith("source") for each in awaited),  # a failed check names a source
-            waits_first and asks_for_no_chart(things, key),  # its chart is blamed on its dependency
-            waits_first and thing.source in things and things[thing.source].fault == "stale",  # kept its last artifact
-            any(truth.is_wrong(other) for each in awaited for other in truth.reach(each)),  # parted from its victim
-            truth.is_wrong(key) and _is_cut_off(things, key),  # not told while its repository still seems well
-            len(checks) > 1,  # a ring over several health checks
-        )
-        if any(disputes):
-            return True
-    return False
-
-
-def _is_cut_off(things: Mapping[str, Thing], release: str) -> bool:
-    chart = things.get(things[release].source)
-    return chart is not None and chart.source in things and things[chart.source].fault == "down"
-
-
-def asks_for_no_chart(things: Mapping[str, Thing], release: str) -> bool:
-    """Say whether a release's chart is not to be found."""
-    chart = things.get(things[release].source)
-    return chart is not None and chart.fault == "reference"
-
-
 def _some(draw: st.DrawFn, names: list[str], most: int) -> tuple[str, ...]:
     return tuple(draw(st.lists(st.sampled_from(names), max_size=most, unique=True)))
 
 
 @st.composite
-def clusters(draw: st.DrawFn, rings: bool = True, disputed: bool = False) -> list[Thing]:
+def clusters(draw: st.DrawFn, rings: bool = True) -> list[Thing]:
     """Return up to a dozen objects with edges of every kind, and some of them broken."""
 
     def keys(kind: str, least: int, most: int) -> list[str]:
@@ -288,5 +255,4 @@ def clusters(draw: st.DrawFn, rings: bool = True, disputed: bool = False) -> lis
         source = draw(st.sampled_from([*gits * 3, "GitRepository/nowhere"]))
         needed, waits = _some(draw, others, 3), draw(st.booleans())
         things.append(Thing(key, fault(*faults), source, needed, (*holds, *itself), waits))
-    assume(disputed or not is_disputed(Truth(things)))
     return things

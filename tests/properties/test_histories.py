@@ -21,7 +21,7 @@ from daemon.model.objects import Health, ObjectState
 from daemon.model.signals import ObjectChanged, Signal, Synced, Tick
 from daemon.rules.compile import compile_rules
 from tests.builders import RULES, T0, Cluster, progressing
-from tests.properties.made_up import RESOURCES, Thing, Truth, clusters, is_disputed, key_of
+from tests.properties.made_up import RESOURCES, Thing, Truth, clusters, key_of
 
 RULESET = compile_rules([("test.yaml", RULES)])
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -120,7 +120,7 @@ def watch(moments: Moments, again: Iterable[tuple[int, ObjectState]] = (), relis
 @st.composite
 def histories(draw: st.DrawFn) -> History:
     """Return a cluster that begins well, and whose faults come, go and come back."""
-    things = _simple(draw(clusters(rings=False, disputed=True)))
+    things = _simple(draw(clusters(rings=False)))
     cluster, at = Cluster(), 0.0
     well, broken = Truth(replace(thing, fault="") for thing in things), Truth(things)
     assume(broken.unwell)
@@ -158,7 +158,7 @@ def _simple(things: list[Thing]) -> list[Thing]:
     for index, thing in enumerate(things):
         more = [*kept[:index], replace(kept[index], fault=thing.fault), *kept[index + 1 :]]
         truth = Truth(more)
-        if not is_disputed(truth) and all(_has_one_cause(truth, key) for key in truth.unwell):
+        if all(_has_one_cause(truth, key) for key in truth.unwell):
             kept = more
     return kept
 

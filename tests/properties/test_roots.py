@@ -15,7 +15,7 @@ from daemon.model.incidents import Role
 from daemon.model.signals import Synced
 from daemon.rules.compile import compile_rules
 from tests.builders import RULES, Cluster, Story, ready
-from tests.properties.made_up import RESOURCES, Thing, Truth, asks_for_no_chart, clusters, key_of, where
+from tests.properties.made_up import RESOURCES, Thing, Truth, clusters, key_of, where
 
 RULESET = compile_rules([("test.yaml", RULES)])
 QUICK = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -102,8 +102,7 @@ def test_of_several_roots_the_one_that_failed_first_stands_for_all(play):
     for key in play.truth.unwell:
         roots = [key_of(root) for root in roots_of(play.story.world, where(key))]
         first = min(roots, key=lambda root: (play.seen[root], where(root)))
-        if not any(asks_for_no_chart(play.truth.things, root) for root in roots):  # it seems to be on its way: a defect
-            assert key_of(root_of(play.story.world, where(key))) == first
+        assert key_of(root_of(play.story.world, where(key))) == first
 
 
 @QUICK

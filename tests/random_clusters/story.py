@@ -142,7 +142,9 @@ class Teller:
         """A fault has shown when its root fails by itself, or somebody waits for it in vain."""
         if fault.kind == "suspended":
             return any(self.flux.blame[key] & fault.roots for key in shown)
-        return any(self.flux.blame[key] & fault.roots for key in shown & fault.roots)
+        if fault.kind == "cycle":  # its roots wait for each other
+            return any(self.flux.blame[key] & fault.roots for key in shown & fault.roots)
+        return any(key in self.flux.blame[key] for key in shown & fault.roots)
 
     # faults
 

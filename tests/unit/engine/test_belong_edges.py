@@ -33,9 +33,10 @@ def roots(story: Story) -> set[str]:
 
 
 def member_of(story: Story, name: str) -> set[str]:
-    """Return the roots of the open incidents that list this object."""
+    """Return the roots of the open incidents that this object is in, and not only beside."""
     open_ones = (case.incident for case in story.cases if case.open)
-    return {each.root.name for each in open_ones if name in {member.ref.name for member in each.members}}
+    held = ((each.root.name, {each.root.name, *(member.ref.name for member in each.dependents)}) for each in open_ones)
+    return {root for root, names in held if name in names}
 
 
 def test_two_that_the_same_controller_never_looked_at_are_one_incident():

@@ -161,7 +161,8 @@ def test_a_member_that_recovers_gives_those_below_it_their_time_anew():
 def test_a_root_that_fails_again_in_between_gives_its_members_their_time_anew():
     cluster = Cluster()
     waits = cluster.state("Kustomization", "b", waiting("apps/a"), depends_on=needs(A))
-    story = Story().see(fails(cluster), waits).wait(6).see(well(cluster), fails(cluster, "b")).wait(50)
+    own = cluster.state("Kustomization", "b", TIMED_OUT)
+    story = Story().see(fails(cluster), waits).wait(6).see(well(cluster), own).wait(50)
     story.see(fails(cluster)).wait(20).see(well(cluster)).wait(40)
     assert story.case.incident.root == A
     assert story.wait(25).case.incident.root == B

@@ -89,7 +89,7 @@ def test_a_parent_that_waits_for_what_depends_on_it_waits_on_itself():
     top = cluster.state("Kustomization", "top", progressing(), contains=(child.ref, middle.ref), wait=True)
     story = heard().see(top, child, middle).wait(60)
     assert "waits-on-itself" in rules_of(story)
-    assert "which depends on it: neither can become Ready first" in story.case.incident.cause
+    assert "which waits for it in turn: neither can become Ready first" in story.case.incident.cause
 
 
 def test_a_parent_that_waits_for_its_children_is_well():
