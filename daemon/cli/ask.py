@@ -106,7 +106,8 @@ def why(
 ) -> None:
     """Say why an object is in an incident: the way to its root, and the rules that hold, clause by clause.
 
-    `why not KIND/NAME` says of every rule of its kind and of every detector where it stopped.
+    `why not KIND/NAME` says of every rule of its kind and of every detector where it stopped. Exit 1 when the daemon
+    knows no such object.
     """
     del token_file
     against = words[0].lower() == "not"
@@ -115,14 +116,17 @@ def why(
     if not name:
         raise click.UsageError("name the object as KIND/NAME, for example kustomization/apps")
     asked = {"kind": kind, "namespace": namespace, "name": name, "incident": incident}
+    from daemon.cli.card import explains, explanation, narrowed
+
     found = narrowed(ask(server, "/api/v1/why", {key: value for key, value in asked.items() if value}), rule)
-    everything = everything or against or bool(rule)
+    if not explains(found):
+        raise click.UsageError(f"no rule about this kind and no detector is called {rule!r}")
     if output != "table":
         emit(found, output)
-        return
-    from daemon.cli.card import explanation
-
-    click.echo(printable(explanation(found, everything=everything)))
+    else:
+        click.echo(printable(explanation(found, everything=everything or against or bool(rule))))
+    if not found.get("known"):
+        raise SystemExit(FINDINGS)
 
 
 @click.command()
@@ -186,16 +190,6 @@ def actions(what: str, server: str, token_file: str) -> None:
     """Pause or resume all actions: the kill switch. Watching and telling go on."""
     command(server, token_file, what)
     say("all actions are paused" if what == "pause" else "actions may run again")
-
-
-def narrowed(found: Document, rule: str) -> Document:
-    """Return an explanation with one rule or detector alone; a usage error when none is called so."""
-    if not rule:
-        return found
-    told = {key: [each for each in _maps(found.get(key)) if each.get("rule") == rule] for key in ("rules", "detectors")}
-    if found.get("known") and not any(told.values()):
-        raise click.UsageError(f"no rule about this kind and no detector is called {rule!r}")
-    return {**found, **told}
 
 
 def _plan(server: str, wanted: str) -> Document:

@@ -60,6 +60,20 @@ def explanation(found: Mapping[str, object], *, everything: bool = False) -> str
     return "\n".join(lines)
 
 
+def narrowed(found: Mapping[str, object], rule: str) -> dict[str, object]:
+    """Return an explanation with one rule or detector alone; whole where none is named."""
+    told = {
+        key: [each for each in _maps(found.get(key)) if not rule or each.get("rule") == rule]
+        for key in ("rules", "detectors")
+    }
+    return {**found, **told}
+
+
+def explains(found: Mapping[str, object]) -> bool:
+    """Say whether any rule or detector is left in an explanation, or its object is not known at all."""
+    return not found.get("known") or bool(found.get("rules") or found.get("detectors"))
+
+
 def _trace(what: str, told: Mapping[str, object]) -> list[str]:
     lines = [f"{what} {_of(told, 'rule')}: {'holds' if told.get('held') else 'does not hold'}"]
     for clause in _maps(told.get("clauses")):

@@ -101,25 +101,28 @@ def explain(
     until: datetime | None,
     output: str,
 ) -> None:
-    """Say why each rule holds, or not, for one object of a recording, clause by clause."""
+    """Say why each rule holds, or not, for one object of a recording, clause by clause; exit 1 if it is not in it."""
+    from daemon.cli.card import explains, explanation, narrowed
     from daemon.cli.recordings import opened, utc
-    from daemon.flux.kinds import group_for_kind
+    from daemon.flux.kinds import group_for_kind, kind_named
     from daemon.model.refs import ObjectRef
     from daemon.replay.explain import explain as explained
 
     kind, _, name = wanted.partition("/")
     if not name:
         raise click.UsageError("name the object as KIND/NAME, for example Kustomization/apps")
-    kind = _kind_named(kind)
+    kind = kind_named(kind)
     ref = ObjectRef("default", group_for_kind(kind), kind, namespace, name)
     with opened(recording) as lines:
-        found = explained(lines, load_rules(places), ref, name=str(recording), rule=rule, until=utc(until))
+        found = narrowed(explained(lines, load_rules(places), ref, name=str(recording), until=utc(until)), rule)
+    if not explains(found):
+        raise click.UsageError(f"no rule about a {kind} and no detector is called {rule!r}")
     if output != "table":
         emit(found, output)
-        return
-    from daemon.cli.card import explanation
-
-    click.echo(printable(explanation(found, everything=bool(rule))))
+    else:
+        click.echo(printable(explanation(found, everything=bool(rule))))
+    if not found.get("known"):
+        raise SystemExit(FINDINGS)
 
 
 @rules.command("eval")
@@ -130,7 +133,7 @@ def explain(
 @output_option("table", "json", "yaml")
 def evaluate_objects(*, places: tuple[Path, ...], file: BinaryIO, after: float, rule: str, output: str) -> None:
     """Say of objects from a file which rules hold for them, clause by clause."""
-    from daemon.cli.card import explanation
+    from daemon.cli.card import explains, explanation, narrowed
     from daemon.model.errors import ConfigError, Problem
     from daemon.replay.evaluate import evaluate
 
@@ -142,9 +145,9 @@ def evaluate_objects(*, places: tuple[Path, ...], file: BinaryIO, after: float, 
         words = str(getattr(error, "problem", None) or "not YAML")
         raise ConfigError(Problem(words, file=file.name, line=line, column=column)) from error
     found = evaluate(documents, load_rules(places), after=after, name=file.name)
-    items = [dict(each) for each in found["items"]]  # type: ignore[attr-defined] # its own shape
-    for each in items if rule else ():
-        each["rules"] = [told for told in each["rules"] if told["rule"] == rule]
+    items = [narrowed(each, rule) for each in found["items"]]  # type: ignore[attr-defined] # its own shape
+    if not any(map(explains, items)):
+        raise click.UsageError(f"no rule about any of these kinds and no detector is called {rule!r}")
     if output != "table":
         emit({**found, "items": items}, output)
         return
@@ -156,7 +159,8 @@ def evaluate_objects(*, places: tuple[Path, ...], file: BinaryIO, after: float, 
 @PLACES
 @output_option()
 def list_rules(places: tuple[Path, ...], output: str) -> None:
-    """List the rules with what they are about and how far each may go."""
+    """List the rules with what they are about and how far each may go, and the detectors; say what is switched off."""
+    from daemon.engine.detect import DETECTORS, purpose_of
     from daemon.model.documents import API_VERSION
 
     ruleset = load_rules(places)
@@ -172,14 +176,29 @@ def list_rules(places: tuple[Path, ...], output: str) -> None:
         }
         for each in sorted(ruleset.rules, key=lambda rule: rule.name)
     ]
+    detectors: list[dict[str, object]] = [
+        {
+            "name": name,
+            "enabled": name not in ruleset.detectors_off,
+            "severity": ruleset.detector_severity[name].word if name in ruleset.detector_severity else "",
+            "for": ruleset.detector_hold.get(name),
+            "examples": len(ruleset.detector_examples.get(name, ())),
+            "text": purpose_of(name),
+        }
+        for name in sorted(DETECTORS)
+    ]
     if output in ("json", "yaml"):
-        emit({"apiVersion": API_VERSION, "kind": "RuleList", "items": items}, output)
+        emit({"apiVersion": API_VERSION, "kind": "RuleList", "items": items, "detectors": detectors}, output)
     elif output == "name":
-        click.echo("\n".join(str(item["name"]) for item in items))
+        click.echo("\n".join(str(item["name"]) for item in (*items, *detectors)))
     else:
         fields = ("name", "severity", "mode", "examples", *(("file",) if output == "wide" else ()), "kinds")
-        rows = [[_cell(item[field]) for field in fields] for item in items]
+        rows = [[_cell(item[field]) for field in fields] for item in map(_marked, items)]
         table([field.upper() for field in fields], rows)
+        click.echo()
+        fields = ("name", "examples", "text")
+        rows = [[_cell(item[field]) for field in fields] for item in map(_marked, detectors)]
+        table(("DETECTOR", "EXAMPLES", "IT FINDS"), rows)
 
 
 @rules.command()
@@ -203,12 +222,9 @@ def load_rules(places: Sequence[Path]) -> "RuleSet":
     return compile_rules(files)
 
 
-def _kind_named(word: str) -> str:
-    """Return the kind that a person means by kustomization, kustomizations or Kustomization."""
-    from daemon.flux.kinds import KINDS
-
-    low = word.lower()
-    return next((each.kind for each in KINDS if low in (each.kind.lower(), each.plural)), word)
+def _marked(item: dict[str, object]) -> dict[str, object]:
+    """Return a row for people: what is switched off says so beside its name."""
+    return item if item["enabled"] else {**item, "name": f"{item['name']} (off)"}
 
 
 def _cell(value: object) -> str:

@@ -6,6 +6,10 @@ import click
 
 from daemon.cli.output import emit, output_option, place, printable, say, table
 from daemon.cli.server import Document, ask, command, server_options
+from daemon.rules.catalogue import SILENCE_KEYS
+
+KEYS = SILENCE_KEYS | {"incident"}
+"""What a silence may ask of an incident."""
 
 
 @click.group()
@@ -23,6 +27,10 @@ def add(matcher: tuple[str, ...], length: str, comment: str, server: str, token_
     """Begin a silence for kind=, namespace=, name=, rule= or incident=; all of them must fit."""
     from daemon.rules.schema import seconds_of
 
+    for pair in matcher:
+        key, equals, _ = pair.partition("=")
+        if key not in KEYS or not equals:
+            raise click.UsageError(f"{pair!r} matches nothing: write KEY=GLOB with one of {', '.join(sorted(KEYS))}")
     try:
         seconds = seconds_of(length)
     except ValueError as error:

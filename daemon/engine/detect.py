@@ -54,10 +54,17 @@ WAITING_ON_ITSELF_FOR = 10.0
 def detect(world: World, known: Known) -> list[Draft]:
     """Return what every detector that is switched on has to say of one object."""
     off = world.rules.detectors_off
-    louder = world.rules.detector_severity
     drafts = (detector(world, known) for name, detector in DETECTORS.items() if name not in off)
-    found = [draft for draft in drafts if draft is not None]
-    return [replace(each, severity=louder[each.test]) if each.test in louder else each for each in found]
+    return [_as_asked(world, draft) for draft in drafts if draft is not None]
+
+
+def _as_asked(world: World, draft: Draft) -> Draft:
+    """Return what a detector says, as loud and as late as rule files want it."""
+    severity = world.rules.detector_severity.get(draft.test, draft.severity)
+    hold = world.rules.detector_hold.get(draft.test, draft.hold)
+    if (severity, hold) == (draft.severity, draft.hold):
+        return draft
+    return replace(draft, severity=severity, hold=hold)
 
 
 def dependency_cycle(world: World, known: Known) -> Draft | None:
@@ -277,3 +284,9 @@ DETECTORS: dict[str, Callable[[World, Known], Draft | None]] = {
     "crash-loop": crash_loop,
     "unschedulable": unschedulable,
 }
+
+
+def purpose_of(name: str) -> str:
+    """Return in a sentence what a detector finds, without where that is known from."""
+    first = (DETECTORS[name].__doc__ or name).strip().splitlines()[0]
+    return first.partition(" (")[0].rstrip(".") + "."

@@ -6,7 +6,7 @@ is the cause graph's own. Nothing here changes the World.
 
 from collections.abc import Mapping
 
-from daemon.engine.detect import DETECTORS
+from daemon.engine.detect import DETECTORS, purpose_of
 from daemon.engine.graph import causes_of, root_of
 from daemon.engine.lineage import blamed_refs
 from daemon.engine.match import trace
@@ -14,6 +14,7 @@ from daemon.engine.suppress import suppressed
 from daemon.engine.surroundings import controller_of
 from daemon.engine.temporal import waited
 from daemon.engine.world import Case, Known, World
+from daemon.flux.kinds import kind_named
 from daemon.model.documents import object_document, ref_document, stamp
 from daemon.model.findings import Clause, Trace
 from daemon.model.objects import Health
@@ -74,31 +75,28 @@ def detector_traces(world: World, known: Known) -> list[Trace]:
     """Return of every detector whether it speaks of an object now: what it looks for, what it found."""
     traces = []
     for name, detector in DETECTORS.items():
-        looked_for = (detector.__doc__ or name).strip().splitlines()[0]
         if name in world.rules.detectors_off:
             clauses: tuple[Clause, ...] = (Clause("enabled", "true", "false", held=False),)
         else:
             draft = detector(world, known)
             seen = draft.summary if draft is not None else "nothing of it"
-            clauses = (Clause("detects", looked_for, seen, held=draft is not None),)
+            clauses = (Clause("detects", purpose_of(name), seen, held=draft is not None),)
             clauses += waited(world, Fingerprint(name, known.state.ref)) if draft is not None else ()
         traces.append(Trace(name, known.state.ref, clauses))
     return traces
 
 
 def _meant(world: World, asked: ObjectRef) -> ObjectRef:
-    """Return the object that a person means: kinds in any case, the group left out."""
+    """Return the object that a person means: kinds in any case, plural or short, the group left out."""
     if asked in world.objects:
         return asked
-    wanted = (asked.kind.lower(), asked.namespace, asked.name)
-    found = sorted(ref for ref in world.objects if (ref.kind.lower(), ref.namespace, ref.name) == wanted)
-    if not found:  # what belongs to no namespace is asked for with the default one
-        found = sorted(ref for ref in world.objects if (ref.kind.lower(), ref.namespace, ref.name) == _bare(asked))
-    return found[0] if found else asked
-
-
-def _bare(asked: ObjectRef) -> tuple[str, str, str]:
-    return asked.kind.lower(), "", asked.name
+    kind = kind_named(asked.kind).lower()
+    for namespace in (asked.namespace, ""):  # what belongs to no namespace is asked for with the default one
+        wanted = (kind, namespace, asked.name)
+        found = sorted(ref for ref in world.objects if (ref.kind.lower(), ref.namespace, ref.name) == wanted)
+        if found:
+            return found[0]
+    return asked
 
 
 def _because(world: World, effect: ObjectRef, cause: ObjectRef) -> str:

@@ -121,6 +121,27 @@ def group_for_kind(kind: str) -> str:
     return known.group if known else ""
 
 
+SHORT = {
+    "ks": "Kustomization",
+    "hr": "HelmRelease",
+    "gitrepo": "GitRepository",
+    "ocirepo": "OCIRepository",
+    "helmrepo": "HelmRepository",
+    "hc": "HelmChart",
+    "deploy": "Deployment",
+    "ds": "DaemonSet",
+    "sts": "StatefulSet",
+    "ns": "Namespace",
+}
+"""Short names that kubectl and people use."""
+
+
+def kind_named(word: str) -> str:
+    """Return the kind that a person means by kustomization, kustomizations, ks or Kustomization; else the word."""
+    low = word.lower()
+    return SHORT.get(low) or next((each.kind for each in KINDS if low in (each.kind.lower(), each.plural)), word)
+
+
 CONTEXT_WATCHED = ("Event", "Namespace", "Deployment", "DaemonSet", "StatefulSet", "Node", "CustomResourceDefinition")
 WATCHED: tuple[Kind, ...] = tuple(each for each in KINDS if each.flux or each.kind in CONTEXT_WATCHED)
 """What a live daemon watches, one watch each; Helm's Secrets are asked for apart, pods are read on demand."""

@@ -73,3 +73,129 @@ def _artifact(kind: str, message: str) -> ReasonClass:
         return ReasonClass.SYMPTOM
     missing = message.endswith("not found") and "toolkit.fluxcd.io" in message
     return ReasonClass.SYMPTOM if missing or kind == "HelmChart" else ReasonClass.FAILED
+
+
+_SHARED = frozenset(
+    {
+        "Succeeded",
+        "Failed",
+        "Progressing",
+        "ProgressingWithRetry",
+        "Suspended",
+        "DependencyNotReady",
+        "ArtifactFailed",
+        "ReconciliationSucceeded",
+        "ReconciliationFailed",
+        "InvalidPath",
+        "InvalidURL",
+        "InsecureConnectionsDisallowed",
+        "UnsupportedConnectionType",
+        "InvalidCELExpression",
+        "FeatureGateDisabled",
+        "AccessDenied",
+        "AuthenticationFailed",
+    }
+)
+"""Reasons that any controller may give (flux.md 2.1)."""
+_SOURCE = frozenset(
+    {
+        "URLInvalid",
+        "VerificationError",
+        "InvalidCommitSignature",
+        "InvalidTagSignature",
+        "InvalidGitObject",
+        "InvalidVerificationMode",
+        "DirectoryCreationFailed",
+        "StatOperationFailed",
+        "ReadOperationFailed",
+        "AcquireLockFailed",
+        "ArchiveOperationFailed",
+        "SymlinkUpdateFailed",
+        "ArtifactUpToDate",
+        "CacheOperationFailed",
+        "PatchOperationFailed",
+        "InvalidSTSConfiguration",
+        "InvalidProviderConfiguration",
+        "GarbageCollectionFailed",
+        "SourceIgnoreError",
+        "NoArtifact",
+        "NotFound",
+        "IllegalPath",
+        "CopyFailure",
+        "NewRevision",
+    }
+)
+"""Reasons that any source may give (flux.md 2.4)."""
+_OF_KIND: dict[str, frozenset[str]] = {
+    "Kustomization": frozenset(
+        {
+            "HealthCheckFailed",
+            "HealthCheckCanceled",
+            "PruneFailed",
+            "BuildFailed",
+            "DirectoryCreationFailed",
+        }
+    ),
+    "HelmRelease": frozenset(
+        {
+            "InstallSucceeded",
+            "UpgradeSucceeded",
+            "InstallFailed",
+            "UpgradeFailed",
+            "UninstallSucceeded",
+            "UninstallFailed",
+            "PendingRelease",
+            "AwaitingTests",
+            "TestSucceeded",
+            "TestFailed",
+            "RollbackSucceeded",
+            "RollbackFailed",
+            "DriftDetected",
+            "NoDriftDetected",
+            "RetriesExceeded",
+            "MissingRollbackTarget",
+            "SourceNotReady",
+            "ValuesError",
+            "ChartMutateError",
+            "RESTClientError",
+            "ResourceManagerError",
+            "FactoryError",
+            "ConfigFactoryErr",
+            "StateError",
+            "ReconcileError",
+            "HealthCheckFailed",
+            "HealthCheckCanceled",
+        }
+    ),
+    "GitRepository": _SOURCE
+    | {"GitOperationSucceeded", "GitOperationFailed", "EmptyGitRepository", "IncludeUnavailable", "IncludeChange"},
+    "OCIRepository": _SOURCE | {"OCIArtifactPullFailed", "OCIArtifactLayerOperationFailed"},
+    "HelmRepository": _SOURCE | {"IndexationFailed", "IndexationSucceed"},
+    "Bucket": _SOURCE | {"BucketOperationSucceeded", "BucketOperationFailed"},
+    "HelmChart": _SOURCE
+    | {
+        "ChartPullSucceeded",
+        "ChartPackageSucceeded",
+        "NoSourceArtifact",
+        "NewChart",
+        "InvalidChartReference",
+        "ChartPullError",
+        "MetadataPatchError",
+        "ValuesFilesError",
+        "DependencyBuildError",
+        "ChartPackageError",
+        "ChartVerificationError",
+        "Unknown",
+    },
+}
+"""Reasons that a kind may give besides the shared ones (flux.md 2.2 to 2.4)."""
+
+
+def reasons_of_kind(kind: str) -> frozenset[str]:
+    """Return every reason that objects of a kind may give; nothing for a kind of which that is not known."""
+    return _OF_KIND[kind] | _SHARED if kind in _OF_KIND else frozenset()
+
+
+def kinds_that_give(reason: str) -> tuple[str, ...]:
+    """Return the kinds that are known to give a reason, sorted."""
+    return tuple(sorted(kind for kind in _OF_KIND if reason in reasons_of_kind(kind)))

@@ -24,10 +24,9 @@ def explain(
     ref: ObjectRef,
     *,
     name: str = "recording",
-    rule: str = "",
     until: datetime | None = None,
 ) -> Document:
-    """Return why each rule (or the one named) does or does not hold for the object at the recording's end, or `until`.
+    """Return why each rule does or does not hold for the object at the recording's end, or `until`.
 
     Raises ConfigError when nothing can be read.
     """
@@ -42,8 +41,4 @@ def explain(
         player.play(signal)
     if until is not None:
         player.play(Tick(until))
-    told = dict(WorldView(player.world).why(ref))
-    rules = told.get("rules")
-    if rule and isinstance(rules, list):
-        told["rules"] = [each for each in rules if each["rule"] == rule]
-    return {"apiVersion": API_VERSION, "kind": "Explanation", **told}
+    return {"apiVersion": API_VERSION, "kind": "Explanation", **WorldView(player.world).why(ref)}

@@ -4,7 +4,7 @@ Problems are collected, not raised, so that a file with five mistakes is told al
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from string import Template as StringTemplate
 from typing import TypeVar
 
@@ -42,6 +42,11 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMING = {"kind", "namespace", "name", "labels", "ready", "gone", "raw"}
 """Fields of another object that are not what it says of itself."""
 _ANYTHING = re.compile(r"[*?]*")
+_TEXTS: Mapping[str, Callable[..., object]] = {
+    "when": compile_expression,
+    "summary": compile_template,
+    "next_step": compile_template,
+}
 T = TypeVar("T")
 
 
@@ -106,6 +111,19 @@ class Builder:
             place.line,
             spec.enabled,
         )
+
+    def texts(self, spec: Mapping[str, object]) -> None:
+        """Compile the texts of a rule whose shape is wrong, so that one look tells all its mistakes."""
+        for key, compiler in _TEXTS.items():
+            self._text(compiler, spec.get(key), ("spec", key))
+        stages = spec.get("sequence")
+        for index, stage in enumerate(stages if isinstance(stages, list) else ()):
+            if isinstance(stage, Mapping):
+                self._text(compile_expression, stage.get("when"), ("spec", "sequence", index, "when"))
+
+    def _text(self, compiler: Callable[..., object], text: object, path: Path) -> None:
+        if isinstance(text, str) and text:
+            self._compiled(compiler, text, path)
 
     def _sequence(self, spec: schema.RuleSpec) -> tuple[Stage, ...]:
         """Return the steps of a sequence; count, absent_for and sequence exclude each other."""

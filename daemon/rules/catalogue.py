@@ -1,4 +1,4 @@
-"""The names a rule file may refer to: actions with their parameters, probes with theirs, detectors.
+"""The names a rule file may refer to: actions with their parameters, probes with theirs, detectors, targets.
 
 A list of its own, because rules are compiled where neither the engine nor a cluster is: a test compares it with them.
 """
@@ -69,5 +69,7 @@ DETECTORS = frozenset(
 EVIDENCE = frozenset({"culprit", "events", "helm-release", "workload"})
 """culprit: the failing condition in full · events: the root's last warnings · helm-release: Helm's storage · workload:
 what is down with it, and its pods' trouble."""
+TARGETS = frozenset({"slack", "webhook", "log"})
+"""Who can be told; the settings say which of them there are. The log is told when there is no other."""
 SILENCE_KEYS = frozenset({"kind", "namespace", "name", "rule"})
 """What a silence of a file may match: facts of an incident's root, and the rules that found it."""

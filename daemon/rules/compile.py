@@ -34,6 +34,7 @@ class _Files:
     windows: dict[str, Window] = field(default_factory=dict)
     detectors_off: dict[str, bool] = field(default_factory=dict)
     detector_severity: dict[str, Severity] = field(default_factory=dict)
+    detector_hold: dict[str, float] = field(default_factory=dict)
     detector_examples: dict[str, tuple[Example, ...]] = field(default_factory=dict)
     sources: dict[str, Document] = field(default_factory=dict)
     names: dict[tuple[str, str, str], int] = field(default_factory=dict)
@@ -61,6 +62,7 @@ def compile_rules(files: Iterable[tuple[str, str]]) -> RuleSet:
         tuple(found.windows.values()),
         frozenset(name for name, off in found.detectors_off.items() if off),
         found.detector_severity,
+        found.detector_hold,
         found.detector_examples,
     )
     return replace(ruleset, problems=lint(ruleset))
@@ -110,6 +112,8 @@ def _detector(found: _Files, builder: Builder, shape: schema.DetectorDocument) -
         found.detectors_off[name] = not spec.enabled
     if spec.severity is not None:
         found.detector_severity[name] = Severity[spec.severity.upper()]
+    if spec.hold is not None:
+        found.detector_hold[name] = spec.hold
     if spec.examples:
         found.detector_examples[name] = builder.detector_examples(shape)
 
@@ -135,7 +139,12 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
     except ValidationError as error:
         metadata = data.get("metadata")
         found.broken.add(str(metadata.get("name")) if isinstance(metadata, dict) else "")
-        found.problems.extend(_told(document, each) for each in error.errors(include_url=False, include_context=False))
+        told = [_told(document, each) for each in error.errors(include_url=False, include_context=False)]
+        if model is schema.RuleDocument and isinstance(spec, dict):
+            builder = Builder(document)
+            builder.texts(spec)
+            told += builder.problems
+        found.problems.extend(sorted(told, key=lambda each: (each.line, each.column)))
         return None
 
 

@@ -50,6 +50,9 @@ _STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)")
 _FIELD = re.compile(r"(?<![\w.])([a-z]+)\.\??([A-Za-z_]\w*)(?!\w|\()")
 _GROWING = re.compile(rf"\.({'|'.join(GROWING)})\s*\(")
+_LIST = re.compile(rf"(?<![\w.])({'|'.join(scope.LISTS)})\b\s*")
+_MACRO = re.compile(r"\.\s*(filter|exists|exists_one|all|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_ENTRY = re.compile(r"\[[^\]]*\]\s*\.\??([A-Za-z_]\w*)(?!\w|\()")
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 
 
@@ -122,7 +125,7 @@ def compile_expression(source: str, *, file: str = "", line: int = 0, column: in
 
     if len(source) > MAX_LENGTH:
         refuse(f"the expression has {len(source)} characters, at most {MAX_LENGTH} are allowed: split the rule")
-    bare = _STRING.sub(lambda found: '"' * len(found.group()), source)
+    bare = blanked(source)
     for text, offset in _refusals(bare):
         refuse(text, source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset))
     try:
@@ -138,9 +141,13 @@ def compile_expression(source: str, *, file: str = "", line: int = 0, column: in
     return Expression(source, frozenset(_NAME.findall(bare)) & frozenset(_TYPES), compiled)
 
 
+def blanked(source: str) -> str:
+    """Return an expression with quotes in the place of every letter of its string literals: what is left is code."""
+    return _STRING.sub(lambda found: '"' * len(found.group()), source)
+
+
 def _refusals(bare: str) -> Iterator[tuple[str, int]]:
     """Yield what the library would let through, with its offset; string literals are already blanked out."""
-    plus = [index for index, letter in enumerate(bare) if letter == "+"]
     plus = [index for index, letter in enumerate(bare) if letter == "+"]
     for index in plus[MAX_PLUS : MAX_PLUS + 1]:
         yield f"at most {MAX_PLUS} additions are allowed in one expression", index
@@ -151,6 +158,33 @@ def _refusals(bare: str) -> Iterator[tuple[str, int]]:
         fields = scope.FIELDS.get(name, ()) if name in _TYPES else ()
         if fields and attribute not in fields:
             yield f"{name} has no field {attribute!r}, only {', '.join(fields)}", found.start(2)
+    for found in _LIST.finditer(bare):
+        for attribute, offset in _fields_of_entries(bare, found.end()):
+            if attribute not in scope.OBJECT_FIELDS:
+                known = ", ".join(scope.OBJECT_FIELDS)
+                yield f"an entry of {found.group(1)} has no field {attribute!r}, only {known}", offset
+
+
+def _fields_of_entries(bare: str, at: int) -> Iterator[tuple[str, int]]:
+    """Yield every field that is read of the entries of a list whose name ends at `at`, with its offset."""
+    entry = _ENTRY.match(bare, at)
+    if entry is not None:
+        yield entry.group(1), entry.start(1)
+    while (macro := _MACRO.match(bare, at)) is not None:
+        at = _closing(bare, macro.end())
+        read = re.compile(rf"(?<![\w.]){macro.group(2)}\.\??([A-Za-z_]\w*)(?!\w|\()")
+        yield from ((field.group(1), field.start(1)) for field in read.finditer(bare, macro.end(), at))
+        if macro.group(1) != "filter":
+            return  # what comes behind is about something else than entries
+
+
+def _closing(bare: str, at: int) -> int:
+    """Return the offset behind the bracket that closes the one before `at`."""
+    depth = 1
+    while at < len(bare) and depth:
+        depth += {"(": 1, ")": -1}.get(bare[at], 0)
+        at += 1
+    return at
 
 
 def _tidy(error: str) -> str:

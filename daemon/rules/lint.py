@@ -4,27 +4,22 @@ Limit: it knows what is true of every object, not what this cluster holds.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from daemon.flux.kinds import WATCHED
+from daemon.flux.reasons import kinds_that_give, reasons_of_kind
 from daemon.model.errors import Problem
 from daemon.model.findings import Severity
 from daemon.model.objects import Health
+from daemon.rules.catalogue import TARGETS
 from daemon.rules.expression import activation
-from daemon.rules.ruleset import Route, Rule, RuleSet
+from daemon.rules.reach import WORDS, can_be_true
+from daemon.rules.ruleset import Match, Route, Rule, RuleSet
 
 NEVER_NOT_WELL = frozenset({Health.CURRENT})
 _WATCHED = {kind.kind: kind for kind in WATCHED}
 _EMPTY = activation({})
-_STATUS = frozenset({"True", "False", "Unknown", ""})
-_WORDS: dict[str, frozenset[str]] = {
-    "health": frozenset(health.value for health in Health),
-    "ready.status": _STATUS,
-    "stalled.status": _STATUS,
-    "event.type": frozenset({"Normal", "Warning", ""}),
-}
-"""Variables that only ever hold one of a few words."""
 _COMPARED = re.compile(r"(?<![\w.])(health|ready\.status|stalled\.status|event\.type)\s*(?:==|!=)\s*(['\"])(\w*)\2")
 
 
@@ -55,16 +50,54 @@ def _of_rule(rule: Rule) -> Iterator[str]:
             yield "the expression reads nothing of the object, so it is always the same"
         elif answer.value is None:
             yield f"the expression fails where a field is absent ({answer.error}): use has() or .?field.orValue(...)"
-    yield from _of_words(rule)
+    words = list(_of_words(rule))
+    yield from words or _of_contradictions(rule)
+    yield from _of_reasons(match)
+    yield from (f"its route: {text}" for text in _of_targets(rule.route))
     yield from _of_examples(rule)
 
 
 def _of_words(rule: Rule) -> Iterator[str]:
     for test in rule.tests:
         for name, _, word in _COMPARED.findall(test.source):
-            if word not in _WORDS[name]:
-                near = get_close_matches(word.capitalize(), _WORDS[name], 1)
+            if word not in WORDS[name]:
+                near = get_close_matches(word.capitalize(), WORDS[name], 1)
                 yield f"{name} is never {word!r}" + (f", did you mean {near[0]!r}?" if near else "")
+
+
+def _of_contradictions(rule: Rule) -> Iterator[str]:
+    """Tell of expressions that nothing can make true, under the health and the time that the rule asks for."""
+    health = rule.match.health
+    for test in rule.tests:
+        if not test.uses or can_be_true(test, health, 0.0 if rule.temporal else rule.hold):
+            continue
+        if can_be_true(test):
+            asked = " or ".join(sorted(each.value for each in health))
+            limits = [f"health {asked}"] * bool(health) + [f"for {rule.hold:g} s"] * bool(rule.hold)
+            yield f"never fires: with {' and '.join(limits)} nothing makes the expression true"
+        else:
+            yield f"never fires: nothing makes this true: {test.source}"
+
+
+def _of_reasons(match: Match) -> Iterator[str]:
+    """Tell of reasons that Flux gives, but never for the kinds of the rule, and of slips of the pen."""
+    possible = [reasons_of_kind(kind) for kind in sorted(match.kinds)]
+    if not all(possible):
+        return  # of some kind we do not know what it can say
+    known = frozenset[str]().union(*possible)
+    for reason in sorted(match.reasons - known):
+        given_by = kinds_that_give(reason)
+        near = get_close_matches(reason, known, 1, 0.8)
+        if given_by:
+            yield f"never fires for {reason}: that is a reason of {' and '.join(given_by)} alone"
+        elif near:
+            yield f"never fires for {reason}: Flux does not say so, did you mean {near[0]}?"
+
+
+def _of_targets(targets: Iterable[str]) -> Iterator[str]:
+    for target in targets:
+        if target not in TARGETS:
+            yield f"no target is called {target!r}, there are {', '.join(sorted(TARGETS))}"
 
 
 def _of_examples(rule: Rule) -> Iterator[str]:
@@ -78,6 +111,7 @@ def _of_examples(rule: Rule) -> Iterator[str]:
 def _of_routes(routes: tuple[Route, ...]) -> Iterator[tuple[str, str]]:
     catching = ""
     for route in routes:
+        yield from ((route.name, text) for text in _of_targets(route.targets))
         if catching:
             yield route.name, f"never asked: {catching!r} stands before it and takes everything"
         open_to_all = not route.kinds and route.namespaces in ("", "*") and route.min_severity is Severity.INFO

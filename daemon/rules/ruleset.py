@@ -389,6 +389,8 @@ class RuleSet:
     windows: tuple[Window, ...] = ()
     detectors_off: frozenset[str] = frozenset()
     detector_severity: Mapping[str, Severity] = field(default_factory=dict)
+    detector_hold: Mapping[str, float] = field(default_factory=dict)
+    """Seconds for which what a detector found must last; without an entry the detector's own."""
     detector_examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     """Warnings of lint: nothing that kept a rule from loading."""

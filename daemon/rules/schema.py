@@ -329,10 +329,11 @@ class WindowSpec(Shape):
 
 
 class DetectorSpec(Shape):
-    """A detector written in code: its examples, and whether it is switched off or made louder."""
+    """A detector written in code: its examples, whether it is off, how loud it is, how long its finding must last."""
 
     enabled: bool | None = None
     severity: SeverityWord | None = None
+    hold: MaybeDuration = Field(default=None, alias="for")
     examples: list[ExampleShape] = []
 
 

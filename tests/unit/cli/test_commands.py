@@ -17,6 +17,8 @@ from daemon.settings import shipped_rules
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDING = ROOT / "tests" / "recordings" / "image-pull.jsonl.gz"
+FAILS = "2026-11-23T17:46:00Z"
+"""When its health check has failed and nothing is mended."""
 BAD = "apiVersion: fluxmedic.dev/v1\nkind: Rule\nmetadata: {name: x}\nspec: {match: {kind: Kustomization}, sumary: a}\n"
 
 
@@ -223,15 +225,31 @@ def test_a_file_without_one_readable_line_is_an_error(fluxmedic, tmp_path):
 
 
 def test_a_rule_is_explained_clause_by_clause():
-    result = run("rules", "explain", str(RECORDING), "kustomization/catalogue")
+    about = ("rules", "explain", str(RECORDING), "-n", "storefront", "--until", FAILS)
+    result = run(*about, "kustomization/storefront-api")
     assert result.exit_code == 0, result.output
-    found = json.loads(run("rules", "explain", str(RECORDING), "Kustomization/catalogue", "-o", "json").stdout)
+    assert "rule health-check-failed: holds" in result.stdout
+    found = json.loads(run(*about, "Kustomizations/storefront-api", "-o", "json").stdout)
     assert found["kind"] == "Explanation"
-    only = json.loads(
-        run("rules", "explain", str(RECORDING), "ks/catalogue", "--rule", "health-check-failed", "-o", "json").stdout
-    )
-    assert only["kind"] == "Explanation"
-    assert run("rules", "explain", str(RECORDING), "catalogue").exit_code == 2
+    only = json.loads(run(*about, "ks/storefront-api", "--rule", "health-check-failed", "-o", "json").stdout)
+    assert [each["rule"] for each in only["rules"]] == ["health-check-failed"]
+    assert only["detectors"] == []
+    assert run(*about, "storefront-api").exit_code == 2
+
+
+def test_one_detector_is_explained_alone():
+    about = ("rules", "explain", str(RECORDING), "ks/storefront-api", "-n", "storefront", "--until", FAILS, "--rule")
+    told = run(*about, "image-pull").stdout
+    assert "detector image-pull: holds" in told
+    assert "health-check-failed" not in [line.split()[1] for line in told.splitlines() if line.startswith("rule ")]
+    nobody = run(*about, "nobody")
+    assert (nobody.exit_code, "no rule about a Kustomization and no detector" in nobody.stderr) == (2, True)
+
+
+def test_an_object_that_a_recording_does_not_hold_ends_in_one():
+    result = run("rules", "explain", str(RECORDING), "ks/nobody")
+    assert result.exit_code == 1
+    assert "does not exist, or is not watched" in result.stdout
 
 
 OBJECTS = """
@@ -251,6 +269,8 @@ def test_objects_of_a_file_are_evaluated(tmp_path):
     assert "rule prune-failed: does not hold" in result.stdout
     only = json.loads(run("rules", "eval", "-f", str(file), "--rule", "build-failed", "-o", "json").stdout)
     assert [each["rule"] for each in only["items"][0]["rules"]] == ["build-failed"]
+    assert only["items"][0]["detectors"] == []
+    assert run("rules", "eval", "-f", str(file), "--rule", "nobody").exit_code == 2
 
 
 def test_objects_that_are_no_yaml_are_refused_with_their_place(fluxmedic, tmp_path):

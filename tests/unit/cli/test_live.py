@@ -63,7 +63,7 @@ class Live:
 def live(fluxmedic) -> Iterator[Live]:
     """A daemon of the test's own that plays the seed incident and waits for a person to agree."""
     port = free_port()
-    process = demo("--mode", "propose", "--speed", "10", "--bind", f"127.0.0.1:{port}")
+    process = demo("--mode", "propose", "--speed", "6", "--bind", f"127.0.0.1:{port}")
     try:
         yield Live(f"http://127.0.0.1:{port}", fluxmedic)
     finally:
@@ -94,7 +94,9 @@ def test_a_person_reads_agrees_and_sees_it_fixed(live):
 
     why = live.run("why", "helmrelease/cilium", "-n", "kube-system")
     assert "is the root of incident" in why.stdout
-    assert live.json("why", "kustomization/cert-manager")["known"]
+    assert live.json("why", "ks/cert-manager")["known"]
+    assert live.run("why", "ks/nobody").returncode == 1
+    assert live.run("why", "ks/cert-manager", "--rule", "nobody").returncode == 2
 
     assert live.run("ack", name).returncode == 0
     assert live.run("note", name, "looking at it").returncode == 0
@@ -197,6 +199,12 @@ def test_a_silence_is_previewed_begun_listed_and_ended(live):
     assert live.run("silence", "expire", "nobody").returncode == 2
     assert live.run("silence", "expire", kept["id"][:6]).returncode == 0
     live.until("silence", "list", holds=lambda found: not found["items"])
+
+
+def test_a_silence_for_what_incidents_do_not_have_is_refused(live):
+    found = live.run("silence", "add", "nam=a", "--for", "2h", "--comment", "x", "--preview")
+    assert found.returncode == 2
+    assert "'nam=a' matches nothing: write KEY=GLOB with one of incident, kind, name, namespace, rule" in found.stderr
 
 
 def test_a_silence_without_a_length_that_can_be_read_is_refused(live):

@@ -105,6 +105,23 @@ def test_rules_of_ones_own_are_added_to_the_shipped_ones(fluxmedic, tmp_path):
     assert len(listed) >= 30
 
 
+def test_what_is_switched_off_is_listed_as_off(fluxmedic, tmp_path):
+    detector = OFF.replace("kind: Rule", "kind: Detector").replace("health-check-failed", "two-owners")
+    text = f"{OFF}---{detector.replace('overlay: true, ', '')}---{detector.replace('two-owners', 'crash-loop')}"
+    text = text.replace(
+        "name: crash-loop}\nspec: {overlay: true, enabled: false}", "name: crash-loop}\nspec: {for: 5m}"
+    )
+    (tmp_path / "mine.yaml").write_text(text)
+    listed = fluxmedic("rules", "list", "shipped", str(tmp_path)).stdout
+    assert "health-check-failed (off)" in listed
+    assert "two-owners (off)" in listed
+    assert "crash-loop (off)" not in listed
+    document = json.loads(fluxmedic("rules", "list", "shipped", str(tmp_path), "-o", "json").stdout)
+    told = {each["name"]: each for each in document["detectors"]}
+    assert (told["two-owners"]["enabled"], told["crash-loop"]["for"]) == (False, 300.0)
+    assert "flux.md" not in listed
+
+
 KEPT = (
     WRONG.replace("for: 1m", "keep_firing_for: 5m")
     .replace(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from daemon.engine.detect import DETECTORS
+from daemon.engine.detect import DETECTORS, purpose_of
 from daemon.model.findings import Severity
 from daemon.model.signals import EventSeen, ReleaseSeen, Synced
 from tests.builders import RULES, T0, Cluster, Story, failing, helm, needs, progressing, ready, ref, waiting
@@ -195,6 +195,21 @@ def test_a_rule_file_may_switch_a_detector_off_or_make_it_louder():
         story = Story(rules).give(ReleaseSeen(T0, "default", "apps", "db", 1, "deployed", "Helm"))
         story.see(Cluster().state("HelmRelease", "db", ready(), helm=helm("db")))
         assert [found.severity for found in story.world.findings.values()] == expected
+
+
+def test_a_rule_file_may_say_how_long_what_a_detector_found_must_last():
+    later = "\n---\napiVersion: fluxmedic.dev/v1\nkind: Detector\nmetadata: {name: two-owners}\nspec: {for: 5m}\n"
+    story = Story(RULES + later).give(ReleaseSeen(T0, "default", "apps", "db", 1, "deployed", "Helm"))
+    story.see(Cluster().state("HelmRelease", "db", ready(), helm=helm("db"))).wait(299)
+    assert story.cases == []
+    assert len(story.wait(1).cases) == 1
+
+
+def test_what_a_detector_is_for_is_one_sentence_without_its_sources():
+    assert (
+        purpose_of("drift-fight") == "Find two Kustomizations that change one object back and forth: both stay Ready."
+    )
+    assert purpose_of("crash-loop").endswith("again and again.")
 
 
 def test_every_detector_says_what_it_is_for():

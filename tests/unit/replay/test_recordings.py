@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from daemon.flux.kinds import group_for_kind
 from daemon.model.effects import RunAction, Send
 from daemon.model.errors import ConfigError
 from daemon.model.findings import Severity
@@ -143,18 +142,6 @@ def test_what_runs_is_listed_and_a_mere_look_is_not():
     request = ActionRequest(EffectId("a"), INCIDENT.id, "p", 0, 0, "reconcile", ROOT)
     told.take(AT, (RunAction(request), RunAction(request, look=True)))
     assert [(action["mode"], action["verdict"]) for action in told.actions] == [("auto", "allowed")]
-
-
-def test_an_explanation_may_be_of_one_rule_alone(rules):
-    root = json.loads((OWN / "image-pull.expect.json").read_text())["incidents"][0]["root"]
-    ref = ObjectRef("default", group_for_kind(root["kind"]), root["kind"], root["namespace"], root["name"])
-    with gzip.open(OWN / "image-pull.jsonl.gz") as file:
-        lines = file.readlines()
-    every: dict[str, Any] = explain(lines, rules, ref)
-    one: dict[str, Any] = explain(lines, rules, ref, rule="health-check-failed")
-    assert len(every["rules"]) > 5
-    assert [each["rule"] for each in one["rules"]] == ["health-check-failed"]
-    assert one["rules"][0] in every["rules"]
 
 
 def test_a_recording_may_be_cut_at_any_line(rules):

@@ -193,6 +193,36 @@ def test_detectors_are_switched_off_or_made_louder() -> None:
     assert ruleset.detector_severity == {"stuck-deletion": Severity.CRITICAL}
 
 
+def test_what_a_detector_found_must_last_as_long_as_the_latest_file_says() -> None:
+    text = document("Detector", "not-observed", "{for: 5m}")
+    ruleset = build(text, document("Detector", "not-observed", "{severity: info}"))
+    assert ruleset.detector_hold == {"not-observed": 300.0}
+
+
+def test_f046_a_wrong_shape_hides_no_mistake_in_the_texts_of_the_same_rule() -> None:
+    spec = (
+        "{match: {kind: A}, sverity: info, when: helth == 'x', summary: '{{ ref.nam }}', next_step: '{{ x }}', "
+        "sequence: [{when: nope}, 3, {when: 4}]}"
+    )
+    told = [problem.split(": ", 2)[1] for problem in wrong(document("Rule", "x", spec))]
+    assert told == [
+        "spec.severity",
+        "spec.sverity",
+        "spec.when",
+        "spec.summary",
+        "spec.next_step",
+        "spec.sequence.0.when",
+        "spec.sequence.1",
+        "spec.sequence.2.when",
+    ]
+
+
+def test_f046_of_a_document_whose_spec_is_no_mapping_only_that_is_told() -> None:
+    assert wrong(document("Rule", "x", "3")) == [
+        "a.yaml:4:7: spec: should be a valid dictionary or instance of RuleSpec"
+    ]
+
+
 def test_an_unknown_detector_is_refused() -> None:
     (problem,) = wrong(document("Detector", "two-owner", "{enabled: false}"))
     assert problem.startswith("a.yaml:3:18: metadata.name: unknown detector 'two-owner', there are applied-twice,")
@@ -303,10 +333,10 @@ def test_f046_every_problem_of_every_file_is_told_at_once_with_its_place() -> No
     assert wrong(first, second, "a: 1\na: 2\n", "\tx") == [
         "a.yaml:6:15: spec.when: ready has no field 'state', only status, reason, message",
         "a.yaml:10:13: spec.summary: ref has no field 'nam', only kind, namespace, name",
-        f"b.yaml:4:33: spec.match.health.0: should be {HEALTHS}",
         "b.yaml:4:7: spec.severity: 'severity' is missing",
-        "b.yaml:4:63: spec.summary: String should have at least 1 character",
+        f"b.yaml:4:33: spec.match.health.0: should be {HEALTHS}",
         "b.yaml:4:39: spec.sverity: unknown key 'sverity', did you mean 'severity'?",
+        "b.yaml:4:63: spec.summary: String should have at least 1 character",
         "b.yaml:6:1: a document must be a mapping with apiVersion, kind, metadata and spec",
         "b.yaml:8:7: kind: unknown kind 'Rul', there are Rule, Procedure, Route, Silence, Window, Detector",
         "c.yaml:2:1: the key 'a' is given twice, first at 1:1",

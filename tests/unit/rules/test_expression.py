@@ -188,6 +188,10 @@ def test_f044_deep_nesting_is_refused_and_never_crashes(source: str) -> None:
         ("health == 3", 10, 16, "no matching overload"),
         ("ready.reson == 'x'", 10, 15, "ready has no field 'reson', only status, reason, message"),
         ("workload.?desird.orValue(0) == 1", 10, 19, "workload has no field 'desird'"),
+        ("dependencies.exists(d, d.helth == 'x')", 10, 34, "an entry of dependencies has no field 'helth', only kind,"),
+        ("dependents[0].nam == 'x'", 10, 23, "an entry of dependents has no field 'nam'"),
+        ("dependents.filter(d, true).all(e, e.?age.orValue('') == '')", 10, 46, "has no field 'age'"),
+        ("dependents.all(d, (d.name == 'x') && d.nam == 'x')", 10, 48, "has no field 'nam'"),
         ("now > timestamp('2026-01-01T00:00:00Z')", 10, 9, "undeclared reference to 'now'"),
     ],
 )
@@ -195,6 +199,23 @@ def test_f046_a_type_error_is_told_with_its_place(source: str, line: int, column
     problem = refused(source, line=10, column=9)
     assert words in problem.text
     assert (problem.file, problem.line, problem.column) == ("r.yaml", line, column)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "dependencies.exists(d, d.health == 'Failed' && ready.reason == 'd.helth')",
+        "dependencies.map(d, [d.name]).exists(e, e.size() == 1)",
+        "dependencies.exists(d, d.name.startsWith('x')) && object.d.helth == 'x'",
+        "size(dependents) == 0",
+    ],
+)
+def test_only_the_fields_of_entries_are_looked_at(source: str) -> None:
+    compile_expression(source)
+
+
+def test_an_expression_whose_bracket_never_closes_is_a_syntax_error() -> None:
+    assert "Syntax error" in refused("dependencies.exists(d, d.name == 'x'").text
 
 
 @pytest.mark.parametrize(("source", "kind"), [("ready.reason", "string"), ("1", "int"), ("object.spec.suspend", "dyn")])

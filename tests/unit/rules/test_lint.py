@@ -20,6 +20,10 @@ def warnings(match: str, more: str = "", examples: str = EXAMPLES) -> list[str]:
     return [str(problem) for problem in compile_rules([("r.yaml", text)]).problems]
 
 
+def route(name: str, spec: str) -> str:
+    return f"---\napiVersion: fluxmedic.dev/v1\nkind: Route\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+
+
 def test_a_good_rule_has_no_warning() -> None:
     assert warnings("{kind: [HelmRelease, Bucket], health: Failed, reason: UpgradeFailed}") == []
 
@@ -58,6 +62,98 @@ def test_an_expression_that_is_always_the_same_is_told() -> None:
     assert "reads nothing of the object" in warning
 
 
+FAILED = "{kind: Bucket, health: Failed}"
+
+
+@pytest.mark.parametrize(
+    ("match", "when", "words"),
+    [
+        ("{kind: Bucket}", "health == 'Current' && health == 'Failed'", "nothing makes this true: health =="),
+        ("{kind: Bucket}", "false && object.spec.x == 1", "nothing makes this true: false &&"),
+        ("{kind: Bucket}", "suspended && !suspended", "nothing makes this true: suspended"),
+        ("{kind: Bucket}", "ready.reason == 'a' && ready.reason == 'b'", "nothing makes this true"),
+        ("{kind: Bucket}", "ready.message.contains('a') && !ready.message.contains('a')", "nothing makes this true"),
+        ("{kind: Bucket}", "failing_for > duration('5m') && failing_for < duration('3m')", "nothing makes this true"),
+        (
+            "{kind: Bucket}",
+            "dependents.exists(d, d.health == 'Failed') && dependents.all(d, d.health == 'Current')",
+            "nothing makes this true",
+        ),
+        (FAILED, "health == 'Current'", "with health Failed nothing makes the expression true"),
+        ("{kind: Bucket}", "(ready.status == 'True') && (event.type == 'Normal' && ready.status != 'True')", "nothing"),
+    ],
+)
+def test_an_expression_that_nothing_makes_true_is_told(match: str, when: str, words: str) -> None:
+    (warning,) = warnings(match, f'  when: "{when}"\n')
+    assert warning.startswith("r.yaml:1:1: r: never fires")
+    assert words in warning
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "ready.message.contains('a') && ready.message.contains('b') && !ready.message.contains('ab')",
+        "ready.message.startsWith('a') && ready.message.endsWith('b') && ready.message.contains('c')",
+        "dependents.exists(d, d.health == 'Failed') && dependents.exists(d, d.health == 'Current')",
+        "ready.message.matches('^x') && ready.message == 'y'",
+        "size(dependents) == 3 && size(dependents) == 4",
+        "health == 'Failed' || health == 'Current' && health == 'Failed'",
+        "health == 'Failed' ? suspended : !suspended",
+        "object.?spec.?x.orValue(1) == 1 && has(ready.reason)",
+        "ready.reason in ['a', 'b', 'c', 'd', 'e', 'f'] && ready.message == 'a' && ref.name == 'b' && ref.kind == 'c'",
+        "ready.reason > 'z' && suspended",
+        "dependents.exists(d, d.name == 'x') && dependents.all(d, d.name == 'x')",
+    ],
+)
+def test_an_expression_that_may_be_true_or_is_beyond_judging_is_left_alone(when: str) -> None:
+    assert warnings("{kind: Bucket}", f'  when: "{when}"\n') == []
+
+
+@pytest.mark.parametrize(("most", "told"), [("1m", True), ("119s", True), ("2m", True), ("3m", False)])
+def test_a_rule_that_waits_longer_than_its_expression_lasts_is_told(most: str, told: bool) -> None:
+    found = warnings(FAILED, f"  when: failing_for < duration('{most}')\n  for: 2m\n")
+    assert bool(found) == told
+    if told:
+        assert "with health Failed and for 120 s nothing makes the expression true" in found[0]
+
+
+def test_a_step_of_a_sequence_that_nothing_makes_true_is_told() -> None:
+    steps = "  sequence: [{when: suspended && !suspended}, {when: suspended, within: 5m}]\n"
+    (warning,) = warnings("{kind: Bucket}", steps)
+    assert "nothing makes this true: suspended && !suspended" in warning
+
+
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        (
+            "{kind: Kustomization, reason: [BuildFailed, UpgradeFailed]}",
+            "never fires for UpgradeFailed: that is a reason of HelmRelease alone",
+        ),
+        (
+            "{kind: [GitRepository, Bucket], reason: BuildFaild}",
+            None,
+        ),
+        (
+            "{kind: [Kustomization, Bucket], reason: BuildFaild}",
+            "never fires for BuildFaild: Flux does not say so, did you mean BuildFailed?",
+        ),
+        ("{kind: [Kustomization, Receiver], reason: UpgradeFailed}", None),
+        ("{kind: [Kustomization, HelmRelease], reason: UpgradeFailed}", None),
+    ],
+)
+def test_a_reason_that_no_kind_of_the_rule_gives_is_told(match: str, words: str | None) -> None:
+    assert warnings(match) == ([f"r.yaml:1:1: r: {words}"] if words else [])
+
+
+def test_a_target_that_nobody_is_is_told_of_rules_and_routes() -> None:
+    (warning,) = warnings(FAILED, "  route: [slack, slak]\n")
+    assert warning == "r.yaml:1:1: r: its route: no target is called 'slak', there are log, slack, webhook"
+    text = route("team", "{kinds: Bucket, targets: pager}")
+    (told,) = (str(problem) for problem in compile_rules([("r.yaml", text)]).problems)
+    assert told == "team: no target is called 'pager', there are log, slack, webhook"
+
+
 def test_a_rule_without_examples_of_both_kinds_is_told() -> None:
     told = warnings("{kind: Bucket, health: Failed}", examples="")
     assert [text.split(": ")[-1] for text in told] == [
@@ -70,12 +166,8 @@ def test_a_rule_that_is_switched_off_is_left_alone() -> None:
     assert warnings("{kind: Zzz, health: Failed}", "  enabled: false\n", "") == []
 
 
-def route(name: str, spec: str) -> str:
-    return f"---\napiVersion: fluxmedic.dev/v1\nkind: Route\nmetadata: {{name: {name}}}\nspec: {spec}\n"
-
-
 def test_a_route_behind_one_that_takes_everything_is_told() -> None:
-    text = route("all", "{targets: a}") + route("late", "{targets: b}") + route("later", "{targets: b}")
+    text = route("all", "{targets: slack}") + route("late", "{targets: log}") + route("later", "{targets: log}")
     told = [str(problem) for problem in compile_rules([("r.yaml", text)]).problems]
     assert told == [
         "late: never asked: 'all' stands before it and takes everything",
@@ -86,14 +178,14 @@ def test_a_route_behind_one_that_takes_everything_is_told() -> None:
 @pytest.mark.parametrize(
     "first",
     [
-        "{targets: a, continue: true}",
-        "{targets: a, kinds: Bucket}",
-        "{targets: a, min_severity: warning}",
-        "{targets: a, namespaces: x}",
+        "{targets: slack, continue: true}",
+        "{targets: slack, kinds: Bucket}",
+        "{targets: slack, min_severity: warning}",
+        "{targets: slack, namespaces: x}",
     ],
 )
 def test_a_route_behind_one_that_lets_something_pass_is_not(first: str) -> None:
-    assert compile_rules([("r.yaml", route("first", first) + route("late", "{targets: b}"))]).problems == ()
+    assert compile_rules([("r.yaml", route("first", first) + route("late", "{targets: log}"))]).problems == ()
 
 
 def test_detectors_are_named_in_kebab_case() -> None:
