@@ -11,6 +11,7 @@ from daemon.app import compiled, notifiers_of
 from daemon.flux.kinds import WATCHED, Kind, resource_of
 from daemon.kube.client import KubeCluster, connect, default_kubeconfig
 from daemon.model.errors import ClusterError, ConfigError, DaemonError, LedgerInUse, NotFound
+from daemon.model.refs import Target
 from daemon.model.remedies import Mode
 from daemon.notify.slack import SlackNotifier
 from daemon.runtime.clock import SystemClock
@@ -84,8 +85,22 @@ async def _targets(settings: Settings) -> Row:
                     user = await notifier.check()
                 except Exception as error:  # noqa: BLE001 - whatever the library raises, it is the answer to the check
                     return Row("targets", FAILED, f"Slack: {error}")
-                return Row("targets", OK, f"{', '.join(sorted(found))}; Slack knows us as {user}")
-    return Row("targets", OK, ", ".join(sorted(found)))
+                return _told_to(settings, set(found), f"; Slack knows us as {user}")
+    return _told_to(settings, set(found))
+
+
+def _told_to(settings: Settings, there: set[Target], more: str = "") -> Row:
+    """Return who is told, and a warning when a file routes to somebody who is not set up."""
+    try:
+        ruleset = compiled(read(rule_paths(settings)))
+    except ConfigError:
+        return Row("targets", OK, ", ".join(sorted(there)) + more)  # the rules have a row of their own
+    named = {each for route in ruleset.routes for each in route.targets}
+    named |= {each for rule in ruleset.rules for each in rule.route}
+    text, absent = ", ".join(sorted(there)) + more, ", ".join(sorted(named - there))
+    if absent:
+        return Row("targets", WARNING, f"{text}; rule files route to {absent}, which is not set up")
+    return Row("targets", OK, text)
 
 
 async def _cluster(cluster: KubeCluster, mode: Mode) -> list[Row]:

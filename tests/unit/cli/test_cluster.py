@@ -82,6 +82,36 @@ async def test_beside_a_running_daemon_the_ledger_is_in_use_and_that_is_well(clu
     assert rows["ledger"]["detail"] == "in use: a fluxmedic runs on it"
 
 
+ROUTE = """
+apiVersion: fluxmedic.dev/v1
+kind: Route
+metadata: {name: nights}
+spec: {targets: [TARGETS]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("named", "state", "detail"),
+    [
+        ("log", "ok", "log"),
+        ("slack, log", "warning", "log; rule files route to slack, which is not set up"),
+    ],
+)
+async def test_a_route_to_nobody_who_is_set_up_is_a_warning(cluster, tmp_path, named, state, detail):
+    (tmp_path / "mine.yaml").write_text(ROUTE.replace("TARGETS", named))
+    rules = f"shipped,{tmp_path / 'mine.yaml'}"
+    code, out, _ = await fluxmedic(tmp_path, "check", "-o", "json", FLUXMEDIC_RULES=rules)
+    rows = {item["check"]: item for item in json.loads(out)["items"]}
+    assert (code, rows["targets"]["state"], rows["targets"]["detail"]) == (0, state, detail)
+
+
+async def test_rules_that_cannot_be_read_are_told_once_and_not_by_the_targets(cluster, tmp_path):
+    (tmp_path / "mine.yaml").write_text("kind: Rul")
+    code, out, _ = await fluxmedic(tmp_path, "check", "-o", "json", FLUXMEDIC_RULES=str(tmp_path / "mine.yaml"))
+    rows = {item["check"]: item for item in json.loads(out)["items"]}
+    assert (code, rows["rules"]["state"], rows["targets"]["state"]) == (1, "failed", "ok")
+
+
 async def test_rights_that_are_missing_are_named_and_fail_the_check(cluster, tmp_path):
     cluster.faults.deny("watch", "kustomizations.kustomize.toolkit.fluxcd.io")
     cluster.faults.deny("patch", "kustomizations.kustomize.toolkit.fluxcd.io")
