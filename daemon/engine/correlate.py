@@ -227,9 +227,11 @@ def _join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, ro
 def _collect(world: World, case: Case) -> None:
     """Take in everything broken that the root explains, and what members that fail by themselves hold up."""
     strays = (m.ref for m in case.incident.dependents if world.health(m.ref) is Health.FAILED)
+    settled = {m.ref for m in case.incident.dependents if m.parent is not None and m.recovered_at is None}
     for origin in (case.incident.root, *(ref for ref in strays if not causes_of(world, ref))):
         for victim, cause in downstream(world, origin):
-            _join(world, case, victim, cause)
+            if victim not in settled:
+                _join(world, case, victim, cause)
 
 
 def _mark_recoveries(world: World, case: Case) -> None:

@@ -37,9 +37,8 @@ def shown(known: Known) -> ObjectState:
 def match(world: World, known: Known) -> list[Draft]:
     """Return a draft for every rule that holds for the object now."""
     look = _Look(world, known)
-    return [
-        _draft(world, known, rule, look.values) for rule in world.rules.for_kind(known.state.ref.kind) if look(rule)
-    ]
+    rules = world.rules.for_object(known.state.ref.kind, known.health)
+    return [_draft(world, known, rule, look.values) for rule in rules if look(rule)]
 
 
 class _Look:

@@ -26,10 +26,11 @@ def encode(value: object) -> object:
         return value
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
+    names = _names(type(value))
+    if names:
+        return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, tuple | list | frozenset):
         return [encode(item) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
     raise TypeError(f"cannot keep a {type(value).__name__}")
 
 
@@ -74,11 +75,10 @@ def _decode_class(kind: type, data: object) -> object:
         return kind(data)
     if kind is datetime:
         return datetime.fromisoformat(str(data))
-    if dataclasses.is_dataclass(kind):
-        raw = _mapping(data)
-        hints = _hints(kind)
-        names = [field.name for field in dataclasses.fields(kind) if field.name in raw]
-        return kind(**{name: _decode(hints[name], raw[name]) for name in names})
+    names = _names(kind)
+    if names:
+        raw, hints = _mapping(data), _hints(kind)  # type: ignore[arg-type] # a class can be hashed
+        return kind(**{name: _decode(hints[name], raw[name]) for name in names if name in raw})
     if kind is float and isinstance(data, int):
         return float(data)
     if not isinstance(data, kind):
@@ -88,6 +88,13 @@ def _decode_class(kind: type, data: object) -> object:
 
 _hints = functools.cache(typing.get_type_hints)
 """Working them out anew for each value is half of what a restart costs."""
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the fields of a data class or a named tuple; nothing for any other type."""
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    return tuple(getattr(kind, "_fields", ()))
 
 
 def _mapping(data: object) -> Mapping[str, object]:

@@ -4,8 +4,7 @@ Limit: a ref says nothing about whether the object exists; that is a question fo
 """
 
 import hashlib
-from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 IncidentId = NewType("IncidentId", str)
 EffectId = NewType("EffectId", str)
@@ -15,9 +14,11 @@ ID_LENGTH = 12
 """Hex digits of a derived id: 48 bits, a collision among 100,000 incidents is under one in 50,000."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectRef:
-    """One Kubernetes object by name; the version is left out because Flux moves between versions."""
+class ObjectRef(NamedTuple):
+    """One Kubernetes object by name; the version is left out because Flux moves between versions.
+
+    A tuple, because refs are the keys of everything: hashing and comparing them was a third of the core's work.
+    """
 
     cluster: str
     group: str
@@ -35,8 +36,7 @@ class ObjectRef:
         return "/".join(part for part in (self.namespace, self.name) if part)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """The identity of a finding: one test holding for one object."""
 
     test: str

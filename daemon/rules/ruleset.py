@@ -395,9 +395,12 @@ class RuleSet:
     problems: tuple[Problem, ...] = ()
     """Warnings of lint: nothing that kept a rule from loading."""
 
-    def for_kind(self, kind: str) -> tuple[Rule, ...]:
-        """Return the enabled rules that may hold for a kind, the most specific first."""
-        return self._by_kind.get(kind, ())
+    def for_object(self, kind: str, health: Health) -> tuple[Rule, ...]:
+        """Return the enabled rules that may hold for an object of this kind and health, the most specific first.
+
+        What asks how things go over time may hold for any: it must also see how they stopped.
+        """
+        return self._by_health.get((kind, health), ())
 
     def rule(self, name: str) -> Rule | None:
         """Return one rule by name, enabled or not."""
@@ -421,6 +424,16 @@ class RuleSet:
     @cached_property
     def _by_name(self) -> Mapping[str, Rule]:
         return {rule.name: rule for rule in self.rules}
+
+    @cached_property
+    def _by_health(self) -> Mapping[tuple[str, Health], tuple[Rule, ...]]:
+        return {
+            (kind, health): tuple(
+                rule for rule in rules if rule.temporal or not rule.match.health or health in rule.match.health
+            )
+            for kind, rules in self._by_kind.items()
+            for health in Health
+        }
 
     @cached_property
     def _by_kind(self) -> Mapping[str, tuple[Rule, ...]]:

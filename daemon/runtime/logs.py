@@ -82,7 +82,7 @@ def _clean(value: object, redact: Redact) -> object:
         return value
     if isinstance(value, Mapping):
         return {str(_clean(str(key), redact)): _clean(item, redact) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
         return [_clean(item, redact) for item in value]
     return redact(str(value)).translate(CONTROLS)
 

@@ -69,7 +69,7 @@ def test_what_helm_refused_before_a_recovery_is_not_the_cause_of_the_next_failur
 def test_a_failed_job_says_so_itself():
     failed = Condition("Failed", "True", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     state = Cluster().state("Job", "a", failed)
-    known = seen(replace(state, ref=replace(state.ref, group="batch")))
+    known = seen(replace(state, ref=state.ref._replace(group="batch")))
     assert (known.health, known.failed) == (Health.FAILED, failed)
 
 
@@ -93,7 +93,7 @@ def test_a_chart_without_an_artifact_waits_for_its_source_where_an_applier_fails
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet", "ReplicaSet"])
 def test_every_workload_that_lacks_pods_is_on_its_way(kind):
     state = Cluster().state(kind, "a", replicas=pods(1, 2))
-    assert health_of(replace(state, ref=replace(state.ref, group="apps"))) is Health.IN_PROGRESS
+    assert health_of(replace(state, ref=state.ref._replace(group="apps"))) is Health.IN_PROGRESS
 
 
 def test_not_ready_for_having_only_begun_is_on_its_way():

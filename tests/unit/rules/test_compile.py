@@ -295,7 +295,7 @@ def test_f051_an_overlay_switches_a_rule_off() -> None:
     ruleset = build(RULE, document("Rule", "release-failed", "{overlay: true, enabled: false}"))
     assert ruleset.rules[0].hold == 30.0
     assert ruleset.rules[0].severity is Severity.WARNING
-    assert ruleset.for_kind("HelmRelease") == ()
+    assert ruleset.for_object("HelmRelease", Health.FAILED) == ()
 
 
 def test_an_overlay_of_nothing_and_one_that_rewrites_are_refused() -> None:

@@ -106,10 +106,10 @@ def test_rules_are_found_by_kind_the_most_specific_first_and_disabled_ones_never
         rule("off", Match(one), enabled=False),
     )
     ruleset = RuleSet(rules)
-    found = [each.name for each in ruleset.for_kind("HelmRelease")]
+    found = [each.name for each in ruleset.for_object("HelmRelease", Health.FAILED)]
     assert found == ["named", "glob", "a-reason", "b-asks", "c-one", "d-wide"]
-    assert [each.name for each in ruleset.for_kind("Kustomization")] == ["d-wide"]
-    assert ruleset.for_kind("Bucket") == ()
+    assert [each.name for each in ruleset.for_object("Kustomization", Health.FAILED)] == ["d-wide"]
+    assert ruleset.for_object("Bucket", Health.FAILED) == ()
     assert min(rules, key=lambda each: each.rank).name == "named"
 
 

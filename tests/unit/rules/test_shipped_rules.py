@@ -99,7 +99,9 @@ def firing(kind: str, reason: str, message: str = "x", stalled: str = "") -> lis
     rule = SHIPPED.rules[0]
     state, _ = seen(rule, example, given)
     return [
-        each.name for each in SHIPPED.for_kind(kind) if not each.temporal and holds(each, state, Health.FAILED, given)
+        each.name
+        for each in SHIPPED.for_object(kind, Health.FAILED)
+        if not each.temporal and holds(each, state, Health.FAILED, given)
     ]
 
 
