@@ -27,8 +27,9 @@ from daemon.engine.surroundings import (
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import SOURCE
+from daemon.model.findings import FindingState
 from daemon.model.objects import Health
-from daemon.model.refs import ObjectRef
+from daemon.model.refs import Fingerprint, ObjectRef
 
 SELF_MADE = frozenset({"dependency-cycle", "dependency-missing", "waits-on-itself"})
 """Detectors whose object is its own root, whatever it also waits for: nobody else can undo what its spec asks for."""
@@ -53,6 +54,13 @@ SPEC_FAILURES = frozenset({"InvalidChartReference", "ValuesFilesError", "Metadat
 
 def causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     """Return the objects that explain why this one is broken, nearest first; empty for a root."""
+    found = world.memo.causes.get(ref)
+    if found is None:
+        found = world.memo.causes[ref] = _causes_of(world, ref)
+    return found
+
+
+def _causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     known = world.known(ref)
     if known is None or world.fires(ref, SELF_MADE) or asks_for_no_chart(world, known):
         return tuple(_first_to_lack(world, ref))
@@ -170,7 +178,11 @@ def is_broken(world: World, ref: ObjectRef) -> bool:
 
 
 def _is_down_unseen(world: World, ref: ObjectRef) -> bool:
-    return ref.kind == "HelmRepository" and _siblings_fail_alike(world, ref)
+    if ref.kind != "HelmRepository":
+        return False
+    if ref not in world.memo.down_unseen:
+        world.memo.down_unseen[ref] = _siblings_fail_alike(world, ref)
+    return world.memo.down_unseen[ref]
 
 
 def asks_for_no_chart(world: World, known: Known) -> bool:
@@ -210,19 +222,21 @@ def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
 
 def _lacks(world: World, ref: ObjectRef) -> Iterator[ObjectRef]:
     """Yield the dependencies and sources that an object names and that do not exist, once that has been found."""
-    if world.fires(ref, LACKING):
-        for finding in world.firing(ref):
-            yield from finding.related if finding.test in LACKING else ()
+    for test in sorted(LACKING & world.tests.get(ref, set())):
+        finding = world.findings[Fingerprint(test, ref)]
+        yield from finding.related if finding.state is FindingState.FIRING else ()
 
 
 def _first_to_lack(world: World, ref: ObjectRef) -> Iterator[ObjectRef]:
     """Yield who was the first to lack what this object lacks too: one thing that is gone is one cause."""
     for thing in _lacks(world, ref):
-        peers = world.dependents.get(thing, set()) | world.consumers.get(thing, set())
-        lacking = [peer for peer in peers if world.fires(peer, LACKING) and thing in set(_lacks(world, peer))]
-        first = min(lacking, key=lambda peer: (_lacking_since(world, peer), peer), default=ref)
-        if first != ref:
-            yield first
+        if thing not in world.memo.first_to_lack:
+            peers = world.dependents.get(thing, set()) | world.consumers.get(thing, set())
+            lacking = [peer for peer in peers if thing in _lacks(world, peer)]
+            first = min(lacking, key=lambda peer: (_lacking_since(world, peer), peer), default=ref)
+            world.memo.first_to_lack[thing] = first
+        if world.memo.first_to_lack[thing] != ref:
+            yield world.memo.first_to_lack[thing]
 
 
 def _lacking_since(world: World, ref: ObjectRef) -> datetime:

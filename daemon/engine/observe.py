@@ -12,7 +12,15 @@ from daemon.engine.health import latch
 from daemon.engine.lineage import above, below
 from daemon.engine.neglect import look_out
 from daemon.engine.release import claimed_by, claims_of, managed_by, workloads_of
-from daemon.engine.surroundings import brought_by, common_fault, controller_of, moved_by, needing, peers_of, standing_on
+from daemon.engine.surroundings import (
+    brought_by,
+    common_fault,
+    controller_of,
+    first_alike,
+    moved_by,
+    needing,
+    standing_on,
+)
 from daemon.engine.world import EVENTS_KEPT, Known, World
 from daemon.flux.kinds import SOURCE
 from daemon.model.objects import Health, ObjectState
@@ -217,7 +225,7 @@ def _spread(world: World, ref: ObjectRef) -> None:
             near |= set(holders)
     release = managed_by(state)
     near |= world.managers.get(release, set()) if release else set()
-    near |= standing_on(world, ref) | peers_of(world, ref) | moved_by(world, ref) | needing(world, ref)
+    near |= standing_on(world, ref) | _first_of(world, ref) | moved_by(world, ref) | needing(world, ref)
     near |= world.upstreams.get(state.upstream, set())
     world.mark(*sorted(near))
 
@@ -235,11 +243,19 @@ def _retell(world: World, pod: ObjectRef) -> None:
     """Let whoever applied a pod's workload hear of its trouble: it may be the cause, and others' cause too."""
     for ref in sorted(above(world, pod)):
         _share(world, world.objects[ref])
-        world.mark(ref, *sorted(peers_of(world, ref)))
+        world.mark(ref, *_first_of(world, ref))
+
+
+def _first_of(world: World, ref: ObjectRef) -> set[ObjectRef]:
+    """Return who stands for all that fail of the same as an object: its incident is theirs."""
+    known = world.known(ref)
+    first = first_alike(world, known.shared) if known is not None and known.shared else None
+    return {first} if first is not None else set()
 
 
 def _forget(world: World, ref: ObjectRef) -> None:
     gone = world.objects.pop(ref)
+    world.forget()
     _link(world.sharing, (gone.shared,) if gone.shared else (), ref, add=False)
     _relink(world, gone.state, None)
     world.events.pop(ref, None)

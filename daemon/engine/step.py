@@ -49,6 +49,7 @@ def step(world: World, signal: Signal) -> tuple[Effect, ...]:
     world.counts["steps"] += 1
     if isinstance(signal, ObjectChanged | ObjectGone | EventSeen | ReleaseSeen):
         world.heard_at = world.now
+    world.forget()
     _record(world, signal)
     return _settle(world)
 
@@ -101,6 +102,7 @@ def _record(world: World, signal: Signal) -> None:  # noqa: C901, PLR0912 - one 
 
 
 def _settle(world: World) -> tuple[Effect, ...]:
+    world.forget()
     for what in list(world.due()):
         _wake(world, what)
     rounds = ROUNDS if world.awake else 0

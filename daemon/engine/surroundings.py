@@ -89,12 +89,19 @@ def missing_need(state: ObjectState, message: str) -> ObjectRef | None:
 
 def alike(world: World, known: Known) -> Iterator[ObjectRef]:
     """Yield the object that failed first of all those with the same fault from outside; nothing for that one."""
-    peers = world.sharing.get(known.shared, ()) if known.shared else ()
-    failing = [world.objects[ref] for ref in peers if world.objects[ref].health is Health.FAILED]
-    if len(failing) > 1:
-        first = min(failing, key=lambda each: (str(each.failing_since), each.state.ref))
-        if first is not known:
-            yield first.state.ref
+    first = first_alike(world, known.shared) if known.shared else None
+    if first is not None and first != known.state.ref:
+        yield first
+
+
+def first_alike(world: World, shared: str) -> ObjectRef | None:
+    """Return the object that failed first of all that fail of the same; None when none fails."""
+    if shared not in world.memo.first_alike:
+        peers = (world.objects[ref] for ref in world.sharing.get(shared, ()))
+        failing = (peer for peer in peers if peer.health is Health.FAILED)
+        first = min(failing, key=lambda each: (str(each.failing_since), each.state.ref), default=None)
+        world.memo.first_alike[shared] = first.state.ref if first is not None else None
+    return world.memo.first_alike[shared]
 
 
 def peers_of(world: World, ref: ObjectRef) -> set[ObjectRef]:
@@ -123,7 +130,16 @@ def bringers_of(world: World, known: Known) -> tuple[ObjectRef, ...]:
     if not known.shared.startswith((GROUP, NAMESPACE)):
         return ()
     sure = sorted(ref for ref in world.bringers.get(known.shared, ()) if ref != known.state.ref)
-    return tuple(sure) or tuple(sorted(ref for ref in _kin(world, known) if _never_began(world, known, ref)))
+    return tuple(sure) or _likely_bringers(world, known)
+
+
+def _likely_bringers(world: World, known: Known) -> tuple[ObjectRef, ...]:
+    """Return who came with an object that lacks something, and never began: the object itself did, or fails of it."""
+    where = (known.shared, known.state.source, frozenset(world.parents.get(known.state.ref, ())))
+    if where not in world.memo.likely:
+        found = (ref for ref in _kin(world, known) if _never_began(world, known.shared, ref))
+        world.memo.likely[where] = tuple(sorted(found))
+    return world.memo.likely[where]
 
 
 def comes_with_a_push(world: World, known: Known) -> bool:
@@ -144,9 +160,9 @@ def _kin(world: World, known: Known) -> set[ObjectRef]:
     return near - {known.state.ref}
 
 
-def _never_began(world: World, known: Known, ref: ObjectRef) -> bool:
+def _never_began(world: World, shared: str, ref: ObjectRef) -> bool:
     other = world.known(ref)
-    if other is None or other.state.ref.group not in (KUSTOMIZE, HELM) or other.shared == known.shared:
+    if other is None or other.state.ref.group not in (KUSTOMIZE, HELM) or other.shared == shared:
         return False
     state = other.state
     return not (state.applied_revision or state.contains or (state.helm is not None and state.helm.history))
@@ -156,7 +172,9 @@ def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:
     """Return what fails for want of what this object brings, or is: a kind, a namespace."""
     near = set(world.sharing.get(brought_by(ref), ()))
     for shared, lacking in world.sharing.items():
-        if shared.startswith((GROUP, NAMESPACE)):
+        if shared.startswith((GROUP, NAMESPACE)) and (
+            ref in world.bringers.get(shared, ()) or _never_began(world, shared, ref)
+        ):
             near |= {each for each in lacking if ref in bringers_of(world, world.objects[each])}
     return near
 

@@ -50,6 +50,7 @@ def waited(world: World, fingerprint: Fingerprint) -> tuple[Clause, ...]:
 def drop(world: World, fingerprint: Fingerprint) -> None:
     """Forget a finding at once, and let its incident look again."""
     del world.findings[fingerprint], world.holds[fingerprint]
+    world.forget()
     tests = world.tests[fingerprint.ref]
     tests.discard(fingerprint.test)
     if not tests:
@@ -78,10 +79,13 @@ def _hold(world: World, ref: ObjectRef, draft: Draft) -> Finding | None:
     )
     if told.state is FindingState.RESOLVED:
         told = replace(told, state=FindingState.FIRING, since=told.fired_at or world.now)
+        world.forget()
     if fingerprint in world.findings and told != world.findings[fingerprint] and told.state is FindingState.FIRING:
         incident = world.membership.get(ref)
         if incident is not None:
             world.touch(incident)
+    if fingerprint in world.findings and told.related != world.findings[fingerprint].related:
+        world.forget()
     moved = fingerprint not in world.findings or hold_before != draft.hold
     world.findings[fingerprint] = told
     world.tests[ref].add(draft.test)
@@ -97,6 +101,7 @@ def _release(world: World, fingerprint: Fingerprint) -> None:
     _, keep = world.holds[fingerprint]
     if finding.state is FindingState.FIRING and keep > 0:
         world.findings[fingerprint] = replace(finding, state=FindingState.RESOLVED, since=world.now)
+        world.forget()
         world.at(world.now + timedelta(seconds=keep), fingerprint)
     elif finding.state is not FindingState.RESOLVED:
         drop(world, fingerprint)
@@ -105,5 +110,6 @@ def _release(world: World, fingerprint: Fingerprint) -> None:
 def _fire(world: World, finding: Finding) -> Finding:
     fired = replace(finding, state=FindingState.FIRING, fired_at=world.now)
     world.findings[finding.fingerprint] = fired
+    world.forget()
     world.counts["findings_fired"] += 1
     return fired

@@ -142,6 +142,21 @@ class Case:
 
 
 @dataclass(slots=True)
+class Memo:
+    """What the cause graph worked out since a fact last changed: asked a hundred times while a hundred fail alike."""
+
+    causes: dict[ObjectRef, tuple[ObjectRef, ...]] = field(default_factory=dict)
+    first_to_lack: dict[ObjectRef, ObjectRef] = field(default_factory=dict)
+    """By what is missing: who of those that lack it stands for all."""
+    first_alike: dict[str, ObjectRef | None] = field(default_factory=dict)
+    """By shared fault: who of those that fail of it stands for all."""
+    likely: dict[object, tuple[ObjectRef, ...]] = field(default_factory=dict)
+    """By what is missing and where: who may bring it and never began."""
+    down_unseen: dict[ObjectRef, bool] = field(default_factory=dict)
+    """By repository: whether charts say that it does not deliver before it says so."""
+
+
+@dataclass(slots=True)
 class World:
     """Everything the core remembers of one cluster."""
 
@@ -190,6 +205,8 @@ class World:
     touched: dict[IncidentId, None] = field(default_factory=dict)
     active: dict[IncidentId, None] = field(default_factory=dict)
     """Incidents that this step looked at or changed: what the end of the step has to save and say."""
+    memo: Memo = field(default_factory=Memo)
+    """Derived: whoever changes a fact that the cause graph reads calls `forget`."""
     heap: list[tuple[datetime, int, object]] = field(default_factory=list)
     ticket: int = 0
     rows: list[Row] = field(default_factory=list)
@@ -219,6 +236,10 @@ class World:
         """Return an object's latched health; NotFound when it does not exist."""
         known = self.objects.get(ref)
         return known.health if known else Health.NOT_FOUND
+
+    def forget(self) -> None:
+        """Forget what was worked out of facts: one of them has changed."""
+        self.memo = Memo()
 
     def mark(self, *refs: ObjectRef) -> None:
         """Ask for these objects to be evaluated again in this step."""

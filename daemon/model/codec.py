@@ -27,7 +27,7 @@ def encode(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     names = _names(type(value))
-    if names:
+    if names is not None:
         return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, tuple | list | frozenset):
         return [encode(item) for item in value]
@@ -76,7 +76,7 @@ def _decode_class(kind: type, data: object) -> object:
     if kind is datetime:
         return datetime.fromisoformat(str(data))
     names = _names(kind)
-    if names:
+    if names is not None:
         raw, hints = _mapping(data), _hints(kind)  # type: ignore[arg-type] # a class can be hashed
         return kind(**{name: _decode(hints[name], raw[name]) for name in names if name in raw})
     if kind is float and isinstance(data, int):
@@ -90,11 +90,11 @@ _hints = functools.cache(typing.get_type_hints)
 """Working them out anew for each value is half of what a restart costs."""
 
 
-def _names(kind: type) -> tuple[str, ...]:
-    """Return the fields of a data class or a named tuple; nothing for any other type."""
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Return the fields of a data class or a named tuple; None for any other type."""
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind))
-    return tuple(getattr(kind, "_fields", ()))
+    return getattr(kind, "_fields", None)
 
 
 def _mapping(data: object) -> Mapping[str, object]:

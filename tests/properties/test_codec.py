@@ -31,7 +31,7 @@ VALUES = tuple(
     for module in (refs, findings, objects, incidents, remedies, notices, signals, effects)
     for found in vars(module).values()
     if isinstance(found, type)
-    and dataclasses.is_dataclass(found)
+    and (dataclasses.is_dataclass(found) or hasattr(found, "_fields"))
     and found.__module__ == module.__name__
     and found not in UNIONS
 )
@@ -45,10 +45,10 @@ def made(kind: object) -> st.SearchStrategy[typing.Any]:
         return SCALARS[kind]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
         hints = typing.get_type_hints(kind)
-        fields = {field.name: made(hints[field.name]) for field in dataclasses.fields(kind)}
-        return st.builds(typing.cast("type[object]", kind), **fields)
+        names = getattr(kind, "_fields", None) or [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+        return st.builds(typing.cast("type[object]", kind), **{name: made(hints[name]) for name in names})
     return gathered(typing.get_origin(kind), typing.get_args(kind))
 
 

@@ -141,3 +141,37 @@ def test_charts_whose_repository_does_not_exist_are_one_incident():
         story.see(chart).wait(1)
     assert len(story.wait(60).case.incident.members) == 3
     assert "needs HelmRepository apps/charts, which does not exist" in story.case.incident.cause
+
+
+def test_when_the_failing_root_is_deleted_who_still_needs_it_is_the_root_and_says_so():
+    cluster, story, root = Cluster(), heard(), ref("Kustomization", "root")
+    gone = waiting("apps/root", 'not found: kustomizations "root" not found')
+    story.see(
+        cluster.state("Kustomization", "root", failing()),
+        cluster.state("Kustomization", "b", waiting("apps/root"), depends_on=needs(root)),
+    )
+    story.wait(30).lose(root).wait(10).see(cluster.state("Kustomization", "b", gone, depends_on=needs(root))).wait(60)
+    assert story.case.incident.root == ref("Kustomization", "b")
+    assert story.case.incident.cause == "Kustomization apps/b: depends on Kustomization apps/root, which does not exist"
+    assert "Kustomization apps/root is gone, and this still needs it" in story.case.incident.timeline[-2].text
+
+
+def test_a_root_that_was_deleted_and_fails_again_is_the_root_again():
+    cluster, story, root = Cluster(), heard(), ref("Kustomization", "root")
+    waits = cluster.state("Kustomization", "b", waiting("apps/root"), depends_on=needs(root))
+    story.see(cluster.state("Kustomization", "root", failing()), waits).wait(30).lose(root).wait(60)
+    cluster.recreate(root)
+    story.see(cluster.state("Kustomization", "root", failing())).wait(60)
+    assert story.case.incident.root == root
+    assert story.case.incident.state.value == "open"
+
+
+def test_a_member_that_fails_again_while_its_incident_is_open_is_told():
+    cluster, story = Cluster(), heard()
+    b = ref("Kustomization", "b")
+    story.see(cluster.state("Kustomization", "a", failing()))
+    story.see(cluster.state("Kustomization", "b", waiting("apps/a"), depends_on=needs(ref("Kustomization", "a"))))
+    story.wait(10).see(cluster.state("Kustomization", "b", ready())).wait(10)
+    story.see(cluster.state("Kustomization", "b", failing("HealthCheckFailed", "timed out"))).wait(10)
+    told = [(entry.kind, entry.text) for entry in story.case.incident.timeline if entry.object == b]
+    assert told[-1] == ("evidence", "Kustomization apps/b is not well again: HealthCheckFailed: timed out")
