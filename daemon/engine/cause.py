@@ -177,11 +177,20 @@ def _revisions(known: Known, owner: Known | None) -> tuple[str, str]:
 
     A release whose chart stayed the same fails of its values: then the revision in Git tells.
     """
-    good, failing = known.last_good, known.state.attempted_revision
+    good, failing = _good(known), known.state.attempted_revision
     if owner is not None and (not good or not failing or good == failing):
-        above = owner.last_good, owner.state.attempted_revision
+        above = _good(owner), owner.state.attempted_revision
         return above if all(above) else (good or above[0], failing or above[1])
     return good, failing
+
+
+def _good(known: Known) -> str:
+    """Return the last revision that was well: as we saw it, or as the status still tells of it."""
+    if known.last_good:
+        return known.last_good
+    history = known.state.helm.history if known.state.helm is not None else ()
+    deployed = (each.chart_version for each in history if each.status in ("deployed", "superseded"))
+    return next(deployed, known.state.applied_revision)
 
 
 def _commit(world: World, source: ObjectRef | None) -> str:
@@ -218,6 +227,7 @@ DETECTED = frozenset(
         "revision-unapplied",
         "release-contended",
         "need-missing",
+        "request-unhandled",
     }
 )
 """Detectors whose summary is the cause. Severity info only tells; it never names the cause of a failure."""

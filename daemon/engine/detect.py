@@ -5,15 +5,17 @@ Each is one function from (world, known) to a Draft or None, and a row of DETECT
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from daemon.engine.draft import Draft
-from daemon.engine.graph import BROKEN, cycle_through
+from daemon.engine.graph import BROKEN, causes_of, cycle_through
 from daemon.engine.health import is_lagging
 from daemon.engine.neglect import (
     controller_down,
     controller_silent,
     ready_expr_unmet,
     request_unhandled,
+    resuming,
     revision_unapplied,
     run_unfinished,
     source_behind,
@@ -30,12 +32,14 @@ from daemon.engine.ownership import (
     two_owners,
 )
 from daemon.engine.pods import crash_loop, image_pull, unschedulable
+from daemon.engine.rolling import QUEUES_FOR, busy_until, rolling_until
+from daemon.engine.surroundings import NOT_OBSERVED
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import kind_of, resource_of
 from daemon.model.findings import Severity
-from daemon.model.objects import Health
-from daemon.model.refs import ObjectRef
+from daemon.model.objects import Health, ObjectState
+from daemon.model.refs import Fingerprint, ObjectRef
 
 UNOBSERVED_FOR = 90.0
 """Seconds a newer generation may wait on a Ready object. A live controller takes it within a second or two, but may
@@ -48,6 +52,10 @@ SUSPENDED_BLOCKS_FOR = 60.0
 """Seconds dependents may wait for a suspended dependency: two of Flux's 30 s polls, so that a push may roll by."""
 MISSING_FOR = 20.0
 """Seconds a named object may be missing: one apply that creates both in either order."""
+STATIC = ("ExternalArtifact", "HelmRepository")
+"""Kinds that nobody reconciles, or not always: a HelmRepository of type oci stays as it was made."""
+SHARD = "sharding.fluxcd.io/key"
+"""The label that gives an object to one of several controllers (flux.md 7.6)."""
 WAITING_ON_ITSELF_FOR = 10.0
 
 
@@ -61,7 +69,7 @@ def detect(world: World, known: Known) -> list[Draft]:
 def _as_asked(world: World, draft: Draft) -> Draft:
     """Return what a detector says, as loud and as late as rule files want it."""
     severity = world.rules.detector_severity.get(draft.test, draft.severity)
-    hold = world.rules.detector_hold.get(draft.test, draft.hold)
+    hold = max(world.rules.detector_hold.get(draft.test, draft.hold), draft.patience)
     if (severity, hold) == (draft.severity, draft.hold):
         return draft
     return replace(draft, severity=severity, hold=hold)
@@ -100,6 +108,7 @@ def dependency_missing(world: World, known: Known) -> Draft | None:
         MISSING_FOR,
         next_step=f"Create {names}, or correct spec.dependsOn of {known.state.ref} in Git.",
         related=tuple(missing),
+        patience=_until(world, known, "dependency-missing", rolling_until(world, known)),
     )
 
 
@@ -108,8 +117,8 @@ def source_missing(world: World, known: Known) -> Draft | None:
     source = known.state.source
     if source is None or known.actual is not Health.BLOCKED or _exists(world, source):
         return None
-    if source.kind == "HelmChart" and known.state.ref.kind == "HelmRelease":
-        return None
+    if source.kind == "HelmChart" and source.name == f"{known.state.ref.namespace}-{known.state.ref.name}":
+        return None  # helm-controller makes it itself
     return Draft(
         "source-missing",
         Severity.CRITICAL,
@@ -117,6 +126,7 @@ def source_missing(world: World, known: Known) -> Draft | None:
         MISSING_FOR,
         next_step=f"Create {source}, or correct spec.sourceRef of {known.state.ref} in Git.",
         related=(source,),
+        patience=_until(world, known, "source-missing", rolling_until(world, known)),
     )
 
 
@@ -160,21 +170,29 @@ def stuck_deletion(world: World, known: Known) -> Draft | None:
 
 
 def not_observed(world: World, known: Known) -> Draft | None:
-    """Find a Ready object whose newest spec nobody has looked at: its controller is dead, hung or does not own it."""
-    del world
+    """Find an object whose newest spec nobody has looked at: its controller is dead, hung or does not own it.
+
+    What stands in the queue of a controller whose workers are all busy is not left alone.
+    """
     state = known.state
-    if state.suspended or state.deleted_at is not None or not is_lagging(state):
+    if state.suspended or state.deleted_at is not None:
         return None
-    ready = state.ready
-    if ready is None or ready.status != "True":
+    if is_lagging(state) and state.ready is not None and state.ready.status == "True":
+        said = f"generation {state.generation} was never looked at (observed: {state.observed_generation}): "
+        said += "its controller does nothing, though Ready still says True"
+    elif _is_untouched(state):
+        shard = state.labels.get(SHARD, "")
+        said = "was never looked at since it is there: its controller does nothing"
+        said += f", or none runs for shard {shard}" if shard else ""
+    else:
         return None
     return Draft(
-        "not-observed",
+        NOT_OBSERVED,
         Severity.CRITICAL,
-        f"generation {state.generation} was never looked at (observed: {state.observed_generation}): "
-        f"its controller does nothing, though Ready still says True",
+        said,
         UNOBSERVED_FOR,
         next_step="Check that the controller's pod runs: kubectl -n flux-system get pods.",
+        patience=_until(world, known, NOT_OBSERVED, busy_until(world, state.ref.group)),
     )
 
 
@@ -184,6 +202,7 @@ def suspended_blocks(world: World, known: Known) -> Draft | None:
     if not state.suspended:
         return None
     waiting = sorted(ref for ref in world.dependents.get(state.ref, ()) if _waits_for(world, ref, state.ref))
+    waiting += sorted(ref for ref in world.consumers.get(state.ref, ()) if state.ref in causes_of(world, ref))
     if not waiting:
         return None
     names = ", ".join(ref.place for ref in waiting[:5])
@@ -192,9 +211,23 @@ def suspended_blocks(world: World, known: Known) -> Draft | None:
         Severity.WARNING,
         f"is suspended and blocks {names}: they wait for what it will not apply",
         SUSPENDED_BLOCKS_FOR,
-        next_step=f"Resume it: flux resume {state.ref.kind.lower()} {state.ref.name} -n {state.ref.namespace}",
+        next_step=f"Resume it: {resuming(state.ref)}",
         related=tuple(waiting),
     )
+
+
+def _until(world: World, known: Known, test: str, until: datetime | None) -> float:
+    """Return the seconds from when a finding began to a moment until which it waits, within reason; 0 for none."""
+    finding = world.findings.get(Fingerprint(test, known.state.ref))
+    began = finding.since if finding is not None else world.now
+    return min((until - began).total_seconds(), QUEUES_FOR) if until is not None else 0.0
+
+
+def _is_untouched(state: ObjectState) -> bool:
+    """Say whether no controller ever wrote to an object that one should reconcile (flux.md 5.1: some are static)."""
+    kind = kind_of(state.ref.group, state.ref.kind)
+    reconciled = kind is not None and kind.flux and kind.conditions and state.ref.kind not in STATIC
+    return reconciled and not state.conditions and state.observed_generation in (None, -1)
 
 
 def _exists(world: World, ref: ObjectRef) -> bool:

@@ -19,3 +19,5 @@ class Draft:
     runbook: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     related: tuple[ObjectRef, ...] = ()
+    patience: float = 0.0
+    """Seconds that it waits at least, whatever `hold` a file gives it: something is still on its way."""

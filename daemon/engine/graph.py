@@ -6,15 +6,13 @@ so the walk carries what it has seen and breaks a ring at the least ref.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from daemon.engine.health import is_lagging
 from daemon.engine.lineage import blamed_refs
 from daemon.engine.release import managers_of, workloads_of
 from daemon.engine.surroundings import (
     alike,
-    bringers_of,
-    comes_with_a_push,
     dead_nodes,
     moved_by,
     needing,
@@ -35,14 +33,6 @@ SELF_MADE = frozenset({"dependency-cycle", "dependency-missing", "waits-on-itsel
 """Detectors whose object is its own root, whatever it also waits for: nobody else can undo what its spec asks for."""
 LACKING = frozenset({"dependency-missing", "source-missing"})
 """Detectors of what an object names and nobody has: whoever lacked it first stands for all who do."""
-DEFAULT_TIMEOUT = 300.0
-"""Seconds that a HelmRelease's action has by default, and most Kustomizations by their interval (flux.md 7)."""
-POLL = 30.0
-"""Seconds after which Flux asks a dependency again, and most specs let a failed run be tried again."""
-LEVEL = 60.0
-"""Seconds that one level of a push may take: a poll of 30 s, and a run (flux.md 7.1)."""
-RUN = 12.0
-"""Seconds that a run takes beside its health check: to fetch, to build, to apply (recordings: 0.3 to 6 s)."""
 UNLOOKED_FOR = 30.0
 """Seconds for which a new spec may wait for its controller before that means anything: alive, it takes one or two."""
 BROKEN = frozenset({Health.FAILED, Health.BLOCKED})
@@ -77,7 +67,8 @@ def _causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
         found.update(dict.fromkeys(_checked(world, known)))
         found.pop(ref, None)
         found.update(dict.fromkeys(providers(world, known)))
-        found.update(dict.fromkeys(dead_nodes(world, known, () if found else blamed_refs(world, known))))
+        waited_for = blamed_refs(world, known) or tuple(sorted(workloads_of(world, known.state)))
+        found.update(dict.fromkeys(dead_nodes(world, known, () if found else waited_for)))
         found.update(dict.fromkeys(() if found else alike(world, known)))
     found.pop(ref, None)
     return tuple(found)
@@ -191,30 +182,6 @@ def asks_for_no_chart(world: World, known: Known) -> bool:
     return chart is not None and known.state.ref.kind == "HelmRelease" and _asks_wrongly(chart)
 
 
-def moving_until(world: World, known: Known) -> datetime | None:
-    """Return until when all that a failed check names may still get ready by itself; None when something cannot.
-
-    A parent's time-out says nothing of a child whose own has not passed, nor of one that polls its dependency again
-    (every 30 s, flux.md 7.1): a push that rolls through many levels outlasts it, and succeeds at the next try.
-    """
-    if known.health is not Health.FAILED or known.actual is Health.BLOCKED:
-        return None
-    leaving = any(world.health(ref) is Health.TERMINATING for ref in providers(world, known))
-    coming = [] if leaving else [ref for ref in bringers_of(world, known) if is_coming(world, ref)]
-    if coming:
-        return max(filter(None, (_brought_until(world, known, ref) for ref in coming)), default=None)
-    if not leaving and comes_with_a_push(world, known) and known.failing_since is not None:
-        return known.failing_since + timedelta(seconds=min(known.state.retry_interval or POLL, POLL) + RUN)
-    ends: list[datetime | None] = []
-    for ref in blamed_refs(world, known):
-        other = world.known(ref)
-        if other is None or other.state.source is None:
-            return None
-        roots = () if other.health is Health.CURRENT else roots_of(world, ref)
-        ends += [_own_deadline(world, root) for root in roots] if roots else [_next_try(known, other)]
-    return max((end for end in ends if end is not None), default=None) if None not in ends else None
-
-
 def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     """Return the objects whose inventory holds this one, sorted."""
     return tuple(sorted(world.parents.get(ref, ())))
@@ -271,7 +238,9 @@ def _made_from(world: World, known: Known) -> Iterator[ObjectRef]:
         yield from _behind_chart(world, known)
         return
     source = world.known(state.source)
-    if known.actual is Health.BLOCKED and source is not None and source.health in BROKEN and not _asks_wrongly(source):
+    if known.actual is not Health.BLOCKED or source is None or _asks_wrongly(source):
+        return
+    if source.health in BROKEN or (source.state.suspended and not source.state.artifact_revision):
         yield state.source
 
 
@@ -316,47 +285,6 @@ def _checked(world: World, known: Known) -> Iterator[ObjectRef]:
             yield ref
             continue
         yield from _release_behind(world, ref)
-
-
-def _own_deadline(world: World, ref: ObjectRef) -> datetime | None:
-    """Return when an object that is on its way has had its time; None for one that is not on its way."""
-    known = world.known(ref)
-    if known is None or is_lagging(known.state):
-        return None
-    began = known.moved_at or world.now
-    if known.health is Health.IN_PROGRESS:
-        return began + timedelta(seconds=(known.state.timeout or DEFAULT_TIMEOUT) + RUN)
-    if known.health is Health.FAILED:
-        named = [world.known(each) for each in blamed_refs(world, known)]
-        tries = [_next_try(known, other) for other in named]
-        return max((each for each in tries if each is not None), default=None) if None not in tries else None
-    if known.health is not Health.BLOCKED:
-        return None
-    ends = [began, known.heard_at or began]
-    for other in filter(None, (world.known(dependency.ref) for dependency in known.state.depends_on)):
-        at_work = other.health is Health.IN_PROGRESS
-        ends.append((_own_deadline(world, other.state.ref) if at_work else other.moved_at) or began)
-    return max(ends) + timedelta(seconds=LEVEL)
-
-
-def _brought_until(world: World, known: Known, bringer: ObjectRef) -> datetime | None:
-    """Return until when what an object lacks may still come: its bringer's own time, and then the next try."""
-    other, again = world.objects[bringer], known.state.retry_interval or 0.0
-    began, came = known.failing_since or world.now, other.moved_at or world.now
-    if other.health is not Health.CURRENT:
-        until = _own_deadline(world, bringer)
-        return until + timedelta(seconds=again) if until is not None else None
-    if came < began:
-        return None  # it was well all the time, and the thing is missing all the same
-    longest = began + timedelta(seconds=(other.state.timeout or DEFAULT_TIMEOUT) + 2 * again)
-    return min(came + timedelta(seconds=again), longest) + timedelta(seconds=RUN)
-
-
-def _next_try(known: Known, named: Known | None) -> datetime | None:
-    """Return until when a check may pass at its next try, now that what it named is well; None where it is not."""
-    if named is None or named.health is not Health.CURRENT or named.state.source is None or named.moved_at is None:
-        return None
-    return named.moved_at + timedelta(seconds=(known.state.retry_interval or 0.0) + LEVEL)
 
 
 def _release_behind(world: World, workload: ObjectRef) -> Iterator[ObjectRef]:

@@ -44,7 +44,8 @@ def latch(known: Known, state: ObjectState, now: datetime) -> Known:
         known.suspended_at, known.suspended_by = None, ""
     elif known.suspended_at is None:
         writer = last_writer(state)
-        known.suspended_at, known.suspended_by = now, writer.manager if writer is not None else ""
+        began = writer.at if writer is not None and known.heard_at is None else None  # before we came: who wrote last
+        known.suspended_at, known.suspended_by = began or now, writer.manager if writer is not None else ""
     asked = (known.state.generation, known.state.requested_at) != (state.generation, state.requested_at)
     if known.worked_at is None or not asked or known.state.conditions != state.conditions:
         known.worked_at = now

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from daemon.engine.draft import Draft
-from daemon.engine.graph import moving_until, owners_of
+from daemon.engine.graph import owners_of
 from daemon.engine.pattern import advance, told
 from daemon.engine.release import workloads_of
+from daemon.engine.rolling import moving_until
 from daemon.engine.temporal import waited
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import culprit_of

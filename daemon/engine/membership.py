@@ -103,11 +103,16 @@ def is_quiet(case: Case) -> bool:
 
 
 def is_unwell(world: World, ref: ObjectRef) -> bool:
-    """Say whether a member still has to recover. What is gone, or suspended without having failed, has not."""
+    """Say whether a member still has to recover. What is gone, or suspended without having failed, has not.
+
+    A suspended object keeps its last conditions (flux.md 2.1): its word of a failure is no memory of ours.
+    """
     known = world.known(ref)
     if known is None:
         return False
-    return known.health not in (Health.CURRENT, Health.SUSPENDED)
+    if known.health is Health.SUSPENDED:
+        return known.state.ready is not None and known.state.ready.status == "False"
+    return known.health is not Health.CURRENT
 
 
 def keeps_open(world: World, member: Member) -> bool:

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 from daemon.engine.draft import Draft
 from daemon.engine.health import is_lagging
+from daemon.engine.rolling import QUEUES_FOR, busy_until
 from daemon.engine.surroundings import CONTROLLER_SILENT, CONTROLLERS, UNAPPLIED, UNFINISHED, controller_of, is_down
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
-from daemon.flux.kinds import HELM, KUSTOMIZE, kind_of, resource_of
+from daemon.flux.kinds import EXTENSIONS, HELM, KUSTOMIZE, OPERATOR, kind_of, resource_of
 from daemon.model.findings import Severity
 from daemon.model.objects import Health, ObjectState
+from daemon.model.refs import Fingerprint, ObjectRef
 
 UNMET_FOR = 120.0
 """Seconds for which an expression may stay false though its object is Ready: four of Flux's 30 s polls."""
@@ -37,7 +39,19 @@ TALKATIVE = (KUSTOMIZE, HELM)
 """Groups whose objects are written to at every run; a source that finds nothing new writes nothing (recordings)."""
 SHOWN = 5
 """Objects that a finding about many names."""
-SOURCE_WORDS = {"GitRepository": "git", "OCIRepository": "oci"}
+WORDS = {
+    "GitRepository": "source git",
+    "OCIRepository": "source oci",
+    "HelmRepository": "source helm",
+    "HelmChart": "source chart",
+    "Bucket": "source bucket",
+    "ImageRepository": "image repository",
+    "ImagePolicy": "image policy",
+    "ImageUpdateAutomation": "image update",
+}
+"""How flux's command line calls a kind, where that is not its name in small letters."""
+PAUSED_BY = {EXTENSIONS: "source.extensions.fluxcd.io/reconcile", OPERATOR: "fluxcd.controlplane.io/reconcile"}
+"""API group to the annotation that suspends its objects."""
 CONTENDED = "release-contended"
 """A detector that falls silent by the clock alone."""
 LOOK_OUT = "look out for silence"
@@ -70,7 +84,7 @@ def request_unhandled(world: World, known: Known) -> Draft | None:
     """Find an object whose reconcile request nobody takes, though nothing runs on it."""
     del world
     state = known.state
-    idle = known.actual in (Health.CURRENT, Health.FAILED) and not state.suspended
+    idle = known.actual in (Health.CURRENT, Health.FAILED) and state.ready is not None and not state.suspended
     if not state.requested_at or state.requested_at == state.handled_at or not idle:
         return None
     return Draft(
@@ -84,18 +98,27 @@ def request_unhandled(world: World, known: Known) -> Draft | None:
 
 def suspended_long(world: World, known: Known) -> Draft | None:
     """Find a suspension that somebody seems to have forgotten, and say whose it was."""
-    del world
     if known.suspended_at is None:
         return None
     ref = known.state.ref
+    seen = world.findings.get(Fingerprint("suspended-long", ref))
+    before = elapsed(known.suspended_at, seen.since if seen is not None else world.now)
     by = f" by {known.suspended_by}" if known.suspended_by else ""
     return Draft(
         "suspended-long",
         Severity.INFO,
         f"is suspended{by} for more than a day: it takes no change from Git",
-        FORGOTTEN_AFTER,
-        next_step=f"Resume it: flux resume {ref.kind.lower()} {ref.name} -n {ref.namespace}",
+        max(0.0, FORGOTTEN_AFTER - before),
+        next_step=f"Resume it: {resuming(ref)}",
     )
+
+
+def resuming(ref: ObjectRef) -> str:
+    """Return the command that ends a suspension: of kinds without spec.suspend it is an annotation (flux.md 2.5)."""
+    if ref.group in PAUSED_BY:
+        where = f"-n {ref.namespace} " if ref.namespace else ""
+        return f"kubectl {where}annotate {ref.kind.lower()}.{ref.group} {ref.name} {PAUSED_BY[ref.group]}-"
+    return f"flux resume {WORDS.get(ref.kind, ref.kind.lower())} {ref.name} -n {ref.namespace}"
 
 
 def controller_down(world: World, known: Known) -> Draft | None:
@@ -203,7 +226,7 @@ def source_behind(world: World, known: Known) -> Draft | None:
                 f"does not advance: it still has {state.artifact_revision or 'nothing'}, while {ref} has had "
                 f"{twin.state.artifact_revision} of the same address since {twin.revised_at:%H:%M:%S} UTC",
                 POLLS * (state.interval or ACTION) + QUEUED,
-                next_step=f"flux reconcile source {SOURCE_WORDS.get(state.ref.kind, state.ref.kind.lower())} "
+                next_step=f"flux reconcile {WORDS[state.ref.kind]} "
                 f"{state.ref.name} -n {state.ref.namespace}, and look at source-controller's log",
                 related=(ref,),
             )
@@ -231,7 +254,10 @@ def _is_passed_over(world: World, known: Known, source: Known) -> bool:
     if known.worked_at is None or known.worked_at > source.revised_at or world.heard_at is None:
         return False
     same = _revision(known.state).partition("+")[0] == source.state.artifact_revision.partition("+")[0]
-    return not same and elapsed(source.revised_at, world.heard_at) >= UNAPPLIED_FOR
+    waits = elapsed(source.revised_at, world.heard_at)
+    if same or waits < UNAPPLIED_FOR:
+        return False
+    return waits >= QUEUES_FOR or busy_until(world, known.state.ref.group) is None
 
 
 def _revision(state: ObjectState) -> str:

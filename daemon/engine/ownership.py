@@ -6,8 +6,9 @@ Limit: they see what stands in inventories and specs. Who writes from outside sh
 from datetime import timedelta
 
 from daemon.engine.draft import Draft
-from daemon.engine.graph import moving_until, owners_of
+from daemon.engine.graph import owners_of
 from daemon.engine.release import managed_by, managers_of
+from daemon.engine.rolling import moving_until
 from daemon.engine.surroundings import DEFINITION, bringers_of, missing_need
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import GROUP, changed_lines, culprit_of

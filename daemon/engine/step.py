@@ -16,6 +16,7 @@ from daemon.engine.neglect import LOOK_OUT, look_out
 from daemon.engine.standing import standing, verify
 from daemon.engine.world import RESOLVED_KEPT, Case, World
 from daemon.model.effects import Commit, Effect, ForgetBefore, SaveDelivery, SaveIncident
+from daemon.model.findings import Severity
 from daemon.model.notices import Delivery, Sent
 from daemon.model.refs import Fingerprint, IncidentId, ObjectRef
 from daemon.model.signals import (
@@ -142,7 +143,7 @@ def _evaluate(world: World) -> None:
         if drafts or ref in world.tests:
             fired += temporal.update(world, ref, drafts)
         _touch_incidents(world, ref)
-    for finding in sorted(fired, key=lambda each: (each.since, each.ref, each.test)):
+    for finding in sorted(fired, key=lambda each: (each.severity is Severity.INFO, each.since, each.ref, each.test)):
         correlate.assign(world, finding)
         world.mark(finding.ref)  # what only sharpens a finding can speak now
 

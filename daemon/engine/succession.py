@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from daemon.engine.belong import failed_before
-from daemon.engine.graph import LACKING, is_coming, moving_until, root_of
+from daemon.engine.graph import LACKING, is_coming, root_of
 from daemon.engine.handover import heir_of
 from daemon.engine.lifecycle import Trigger, move
 from daemon.engine.membership import is_unwell, join, reason_of, release_members
+from daemon.engine.rolling import moving_until
 from daemon.engine.timeline import amend, remind, tell
 from daemon.engine.world import Case, World, elapsed
 from daemon.model.incidents import Change, Member, Role

@@ -33,8 +33,11 @@ MISSING = "missing "
 CONTROLLER_SILENT = "controller-silent"
 UNFINISHED = "run-unfinished"
 UNAPPLIED = "revision-unapplied"
+NOT_OBSERVED = "not-observed"
 ROLLS_FOR = 60.0
 """Seconds after a new revision in which what it brings may come in any order: one level of a push (flux.md 7.1)."""
+GOOD = ("deployed", "superseded")
+"""What Helm calls a revision that was, or is, in force."""
 STANDS_STILL = (Health.FAILED, Health.BLOCKED, Health.SUSPENDED, Health.TERMINATING)
 
 
@@ -137,7 +140,7 @@ def _likely_bringers(world: World, known: Known) -> tuple[ObjectRef, ...]:
     """Return who came with an object that lacks something, and never began: the object itself did, or fails of it."""
     where = (known.shared, known.state.source, frozenset(world.parents.get(known.state.ref, ())))
     if where not in world.memo.likely:
-        found = (ref for ref in _kin(world, known) if _never_began(world, known.shared, ref))
+        found = (ref for ref in kin_of(world, known) if _never_began(world, known.shared, ref))
         world.memo.likely[where] = tuple(sorted(found))
     return world.memo.likely[where]
 
@@ -149,14 +152,16 @@ def comes_with_a_push(world: World, known: Known) -> bool:
         return False
     if source.revised_at is None or (known.failing_since - source.revised_at).total_seconds() > ROLLS_FOR:
         return False
-    return any(ref.group == KUSTOMIZE for ref in _kin(world, known))
+    return any(ref.group == KUSTOMIZE for ref in kin_of(world, known))
 
 
-def _kin(world: World, known: Known) -> set[ObjectRef]:
-    """Return what came with an object: applied by the same parent, or made from the same source."""
+def kin_of(world: World, known: Known) -> set[ObjectRef]:
+    """Return what came with an object: applied by the same parent, made from the same source, or applied by those."""
     near = set(world.consumers.get(known.state.source, ())) if known.state.source is not None else set()
     for parent in world.parents.get(known.state.ref, ()):
         near |= set(world.objects[parent].state.contains)
+    held = (world.objects[ref].state.contains for ref in near if ref in world.objects)
+    near |= {ref for contained in held for ref in contained if ref.group in (KUSTOMIZE, HELM)}
     return near - {known.state.ref}
 
 
@@ -165,7 +170,8 @@ def _never_began(world: World, shared: str, ref: ObjectRef) -> bool:
     if other is None or other.state.ref.group not in (KUSTOMIZE, HELM) or other.shared == shared:
         return False
     state = other.state
-    return not (state.applied_revision or state.contains or (state.helm is not None and state.helm.history))
+    installed = state.helm is not None and any(each.status in GOOD for each in state.helm.history)
+    return not (state.applied_revision or state.contains or installed)
 
 
 def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:
@@ -207,7 +213,9 @@ def silent_controllers(world: World, group: str) -> Iterator[ObjectRef]:
 
 def stands_still(world: World, known: Known) -> bool:
     """Say whether nobody works on an object: a spec not looked at, a run that never ended, a revision not applied."""
-    return is_lagging(known.state) or any(is_firing(world, test, known.state.ref) for test in (UNFINISHED, UNAPPLIED))
+    return is_lagging(known.state) or any(
+        is_firing(world, test, known.state.ref) for test in (UNFINISHED, UNAPPLIED, NOT_OBSERVED)
+    )
 
 
 def is_firing(world: World, test: str, ref: ObjectRef) -> bool:

@@ -152,6 +152,8 @@ class Memo:
     """By shared fault: who of those that fail of it stands for all."""
     likely: dict[object, tuple[ObjectRef, ...]] = field(default_factory=dict)
     """By what is missing and where: who may bring it and never began."""
+    busy: dict[str, datetime | None] = field(default_factory=dict)
+    """By API group: until when runs that are under way may last."""
     down_unseen: dict[ObjectRef, bool] = field(default_factory=dict)
     """By repository: whether charts say that it does not deliver before it says so."""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 import orjson
 
 from daemon.flux.fields import mapping, moment, number, seconds, sequence, text, texts
-from daemon.flux.kinds import group_of
+from daemon.flux.kinds import KUSTOMIZE, group_of
 from daemon.flux.specs import facts_of
 from daemon.model.objects import Condition, ObjectState, Writer
 from daemon.model.redact import is_suspect, redact, redact_json
@@ -86,11 +86,16 @@ def decode_object(raw: Raw, cluster: str) -> ObjectState:
         requested_at=annotations.get(REQUESTED, ""),
         handled_at=text(status.get("lastHandledReconcileAt")),
         interval=seconds(spec.get("interval")),
-        retry_interval=seconds(spec.get("retryInterval")),
+        retry_interval=seconds(spec.get("retryInterval") or _tried_again_every(ref, spec)),
         timeout=seconds(spec.get("timeout")),
         text=_kept(raw),
         **facts,
     )
+
+
+def _tried_again_every(ref: ObjectRef, spec: Raw) -> object:
+    """Return when a failed run is tried again where the spec does not say: a Kustomization's interval (flux.md 7.3)."""
+    return spec.get("interval") if ref.group == KUSTOMIZE else None
 
 
 def parse(kept: str) -> dict[str, object]:

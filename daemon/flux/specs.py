@@ -9,7 +9,7 @@ from sys import intern
 from typing import TypedDict
 
 from daemon.flux.fields import mapping, moment, number, sequence, text, texts
-from daemon.flux.kinds import HELM, KUSTOMIZE, SOURCE, group_for_kind, group_of
+from daemon.flux.kinds import HELM, KUSTOMIZE, SOURCE, group_for_kind, group_of, kind_of
 from daemon.model.objects import Dependency, HelmTarget, PodTrouble, ReleaseRevision, Replicas
 from daemon.model.redact import redact
 from daemon.model.refs import ObjectRef
@@ -186,8 +186,9 @@ def _depends_on(ref: ObjectRef, spec: Raw) -> tuple[Dependency, ...]:
             continue
         kind = text(entry.get("kind")) or ref.kind
         group = group_of(text(entry.get("apiVersion"))) or (ref.group if kind == ref.kind else group_for_kind(kind))
+        known = kind_of(group, kind)
         namespace = text(entry.get("namespace")) or ref.namespace
-        target = ObjectRef(ref.cluster, group, kind, namespace, name)
+        target = ObjectRef(ref.cluster, group, kind, namespace if known is None or known.namespaced else "", name)
         found.append(Dependency(target, text(entry.get("readyExpr"))))
     return tuple(found)
 

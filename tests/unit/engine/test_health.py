@@ -176,10 +176,13 @@ def test_who_suspended_an_object_is_the_last_who_wrote_its_spec():
         Writer("kustomize-controller", "Update", "status", T0 + timedelta(seconds=20)),
     )
     state = cluster.state("Kustomization", "a", ready(), suspended=True, writers=written)
-    known = latch(Known(state), state, T0)
+    runs = Known(cluster.state("Kustomization", "a", ready()), heard_at=T0)
+    known = latch(runs, state, T0)
     assert (known.suspended_at, known.suspended_by) == (T0, "flux")
     later = cluster.state("Kustomization", "a", ready(), suspended=True)
     assert latch(known, later, T0 + timedelta(hours=1)).suspended_at == T0
+    first_seen = latch(Known(state), state, T0 + timedelta(days=9))
+    assert first_seen.suspended_at == T0 + timedelta(seconds=9)
     resumed = latch(known, cluster.state("Kustomization", "a", ready()), T0 + timedelta(hours=2))
     assert (resumed.suspended_at, resumed.suspended_by) == (None, "")
 
