@@ -5,11 +5,11 @@
 
 import re
 
+from daemon.engine.controllers import CONTROLLERS
 from daemon.engine.graph import owners_of
 from daemon.engine.health import last_writer
 from daemon.engine.lineage import below, blamed_refs, pods_of
 from daemon.engine.release import workloads_of
-from daemon.engine.surroundings import CONTROLLERS
 from daemon.engine.world import Case, Known, World
 from daemon.flux.culprit import culprit_of
 from daemon.model.findings import Severity

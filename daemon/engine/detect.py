@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from daemon.engine.controllers import NOT_OBSERVED, SHARD
 from daemon.engine.draft import Draft
 from daemon.engine.graph import BROKEN, causes_of, cycle_through
 from daemon.engine.health import is_lagging
@@ -33,7 +34,6 @@ from daemon.engine.ownership import (
 )
 from daemon.engine.pods import crash_loop, image_pull, unschedulable
 from daemon.engine.rolling import QUEUES_FOR, busy_until, rolling_until
-from daemon.engine.surroundings import NOT_OBSERVED
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import kind_of, resource_of
@@ -54,8 +54,6 @@ MISSING_FOR = 20.0
 """Seconds a named object may be missing: one apply that creates both in either order."""
 STATIC = ("ExternalArtifact", "HelmRepository")
 """Kinds that nobody reconciles, or not always: a HelmRepository of type oci stays as it was made."""
-SHARD = "sharding.fluxcd.io/key"
-"""The label that gives an object to one of several controllers (flux.md 7.6)."""
 WAITING_ON_ITSELF_FOR = 10.0
 
 

@@ -6,12 +6,12 @@ is the cause graph's own. Nothing here changes the World.
 
 from collections.abc import Mapping
 
+from daemon.engine.controllers import controller_of
 from daemon.engine.detect import DETECTORS, purpose_of
 from daemon.engine.graph import causes_of, root_of
 from daemon.engine.lineage import blamed_refs
 from daemon.engine.match import trace
 from daemon.engine.suppress import suppressed
-from daemon.engine.surroundings import controller_of
 from daemon.engine.temporal import waited
 from daemon.engine.world import Case, Known, World
 from daemon.flux.kinds import kind_named

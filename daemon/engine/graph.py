@@ -8,20 +8,11 @@ so the walk carries what it has seen and breaks a ring at the least ref.
 from collections.abc import Iterator
 from datetime import datetime
 
+from daemon.engine.controllers import moved_by, silent_controllers, stands_still
 from daemon.engine.health import is_lagging
 from daemon.engine.lineage import blamed_refs
 from daemon.engine.release import managers_of, workloads_of
-from daemon.engine.surroundings import (
-    alike,
-    dead_nodes,
-    moved_by,
-    needing,
-    peers_of,
-    providers,
-    silent_controllers,
-    standing_on,
-    stands_still,
-)
+from daemon.engine.surroundings import alike, dead_nodes, needing, peers_of, providers, standing_on
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import SOURCE
@@ -54,13 +45,15 @@ def _causes_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     known = world.known(ref)
     if known is None or world.fires(ref, SELF_MADE) or asks_for_no_chart(world, known):
         return tuple(_first_to_lack(world, ref))
+    if ref.kind == "Namespace":
+        return tuple(_held_by(world, known))
     found: dict[ObjectRef, None] = dict.fromkeys(_first_to_lack(world, ref))
     if known.actual is Health.BLOCKED:
         found.update(dict.fromkeys(_waited_for(world, known)))
     if known.health is Health.FAILED or known.actual is Health.BLOCKED:
         found.update(dict.fromkeys(_made_from(world, known)))
     if stands_still(world, known):
-        found.update(dict.fromkeys(silent_controllers(world, known.state.ref.group)))
+        found.update(dict.fromkeys(silent_controllers(world, known.state.ref.group, known.state.labels)))
     if known.failed is not None and known.failed.reason == "ArtifactFailed" and "download" in known.failed.message:
         found.update(dict.fromkeys(silent_controllers(world, SOURCE)))  # it serves what the others download
     if known.health is Health.FAILED and known.actual is not Health.BLOCKED:
@@ -133,6 +126,8 @@ def neighbours(world: World, ref: ObjectRef) -> set[ObjectRef]:
         near |= world.parents.get(workload, set())
     for thing in _lacks(world, ref):
         near |= world.dependents.get(thing, set()) | world.consumers.get(thing, set())
+    if known is not None and known.health is Health.TERMINATING and ref.namespace:
+        near.add(ObjectRef(ref.cluster, "", "Namespace", "", ref.namespace))
     return near | standing_on(world, ref) | peers_of(world, ref) | needing(world, ref) | moved_by(world, ref)
 
 
@@ -187,6 +182,13 @@ def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
     return tuple(sorted(world.parents.get(ref, ())))
 
 
+def _held_by(world: World, known: Known) -> Iterator[ObjectRef]:
+    """Yield what keeps a namespace from ending: objects of Flux in it whose own deletion does not end."""
+    if known.health is Health.TERMINATING:
+        inside = (ref for ref in world.objects if ref.namespace == known.state.ref.name)
+        yield from sorted(ref for ref in inside if world.health(ref) is Health.TERMINATING)
+
+
 def _lacks(world: World, ref: ObjectRef) -> Iterator[ObjectRef]:
     """Yield the dependencies and sources that an object names and that do not exist, once that has been found."""
     for test in sorted(LACKING & world.tests.get(ref, set())):
@@ -222,7 +224,7 @@ def _waited_for(world: World, known: Known) -> Iterator[ObjectRef]:
         met = met and named is not None and named[0] != dependency.ref.place
         if other is None or (met and dependency.ready_expr):
             continue  # Flux asks in order and names the first that is not met: an expression before it is true
-        explains = other.health in BROKEN or other.actual is Health.TERMINATING or is_lagging(other.state)
+        explains = other.health in BROKEN or other.actual is Health.TERMINATING or stands_still(world, other)
         if explains or (other.state.suspended and named is not None and named[0] == dependency.ref.place):
             yield dependency.ref
 

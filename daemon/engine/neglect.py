@@ -6,10 +6,19 @@ cluster says something else: when nothing at all is heard, it is we who hear not
 
 from datetime import timedelta
 
+from daemon.engine.controllers import (
+    CONTROLLER_SILENT,
+    CONTROLLERS,
+    SHARD,
+    UNAPPLIED,
+    UNFINISHED,
+    controller_of,
+    is_down,
+    shard_of,
+)
 from daemon.engine.draft import Draft
 from daemon.engine.health import is_lagging
 from daemon.engine.rolling import QUEUES_FOR, busy_until
-from daemon.engine.surroundings import CONTROLLER_SILENT, CONTROLLERS, UNAPPLIED, UNFINISHED, controller_of, is_down
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import EXTENSIONS, HELM, KUSTOMIZE, OPERATOR, kind_of, resource_of
@@ -123,15 +132,18 @@ def resuming(ref: ObjectRef) -> str:
 
 def controller_down(world: World, known: Known) -> Draft | None:
     """Find one of Flux's controllers without a pod: everything that it moves stands still and stays green."""
-    del world
     name, state = controller_of(known.state), known.state
     if not name or not is_down(state) or state.replicas is None:
         return None
     why = "is scaled to zero" if not state.replicas.desired else f"has none of {state.replicas.desired} pods ready"
+    shard = shard_of(world, state.ref)
+    if shard and not any(other.state.labels.get(SHARD) == shard for other in world.objects.values()):
+        return None  # it has nothing to move
+    kinds = f"its shard {shard}" if shard else "its kinds"
     return Draft(
         "controller-down",
         Severity.CRITICAL,
-        f"{name} {why}: nothing of its kinds is reconciled, whatever they say",
+        f"{name} {why}: nothing of {kinds} is reconciled, whatever they say",
         DOWN_FOR,
         next_step=f"kubectl -n {state.ref.namespace} describe deployment {state.ref.name}",
     )

@@ -8,19 +8,12 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from daemon.engine.controllers import controller_of, moved_by
 from daemon.engine.health import latch
 from daemon.engine.lineage import above, below
 from daemon.engine.neglect import look_out
 from daemon.engine.release import claimed_by, claims_of, managed_by, workloads_of
-from daemon.engine.surroundings import (
-    brought_by,
-    common_fault,
-    controller_of,
-    first_alike,
-    moved_by,
-    needing,
-    standing_on,
-)
+from daemon.engine.surroundings import brought_by, common_fault, first_alike, needing, standing_on
 from daemon.engine.world import EVENTS_KEPT, Known, World
 from daemon.flux.kinds import SOURCE
 from daemon.model.objects import Health, ObjectState

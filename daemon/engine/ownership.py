@@ -12,6 +12,7 @@ from daemon.engine.rolling import moving_until
 from daemon.engine.surroundings import DEFINITION, bringers_of, missing_need
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import GROUP, changed_lines, culprit_of
+from daemon.flux.kinds import HELM, KUSTOMIZE, OPERATOR
 from daemon.model.findings import Severity
 from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import ObjectRef
@@ -25,6 +26,8 @@ FIGHTS = 2
 OVER_AFTER = 300.0
 """Seconds beyond its interval after which a release that nobody wrote to again is at peace (to the next look-out)."""
 HELM_CONTROLLER = "helm-controller"
+APPLIERS = (KUSTOMIZE, HELM, OPERATOR)
+"""API groups of what has an inventory: Kustomizations, HelmReleases (from Flux 2.8 on), ResourceSets."""
 
 
 def two_owners(world: World, known: Known) -> Draft | None:
@@ -91,7 +94,7 @@ def released_twice(world: World, known: Known) -> Draft | None:
 
 
 def applied_twice(world: World, known: Known) -> Draft | None:
-    """Find an object that two Kustomizations have in their inventories, before they begin to fight for it."""
+    """Find an object that two of Flux's appliers have in their inventories, before they begin to fight for it."""
     shared = _shared(world, known)
     if not shared:
         return None
@@ -100,7 +103,7 @@ def applied_twice(world: World, known: Known) -> Draft | None:
     return Draft(
         "applied-twice",
         Severity.INFO,
-        f"{thing}{more} is applied by Kustomization {' and '.join(ref.place for ref in others)} too",
+        f"{thing}{more} is applied by {' and '.join(f'{ref.kind} {ref.place}' for ref in others)} too",
         MOVING_FOR,
         next_step="Keep it in one of their paths in Git: what one drops may be pruned under the other.",
         related=others,
@@ -233,7 +236,7 @@ def _shared(world: World, known: Known) -> list[tuple[ObjectRef, tuple[ObjectRef
     """Return what others apply too, with those others; only for the least of them, so that it is told once."""
     ref = known.state.ref
     found = []
-    for thing in known.state.contains if ref.kind == "Kustomization" else ():
+    for thing in known.state.contains if ref.group in APPLIERS else ():
         parents = world.parents.get(thing, ())
         if len(parents) > 1:
             others = tuple(sorted(each for each in parents if each != ref and _applies(world, each, thing)))
@@ -243,7 +246,7 @@ def _shared(world: World, known: Known) -> list[tuple[ObjectRef, tuple[ObjectRef
 
 
 def _applies(world: World, parent: ObjectRef, thing: ObjectRef) -> bool:
-    return parent.kind == "Kustomization" and thing in world.objects[parent].state.contains
+    return parent.group in APPLIERS and thing in world.objects[parent].state.contains
 
 
 def _changes(world: World, applier: ObjectRef, thing: ObjectRef) -> int:

@@ -37,9 +37,7 @@ def told(world: World, rule: Rule, ref: ObjectRef) -> tuple[Clause, ...]:
     """Return what a pattern wanted and what was seen of it so far, for "why" and "why not"."""
     if not rule.temporal:
         return ()
-    progress = world.progress.get(ref, {}).get(rule.name)
-    if progress is None:
-        return (Clause("pattern", "to have been looked at", "not yet", held=False),)
+    progress = world.progress.get(ref, {}).get(rule.name) or Progress(world.now)  # nothing of it was seen yet
     if rule.count is not None:
         recent = [moment for moment in progress.moments if _age(world, moment) < rule.count.within]
         wanted = f"at least {rule.count.at_least} times within {rule.count.within:g} s"

@@ -94,7 +94,10 @@ def _inhibited(world: World, case: Case) -> Suppression | None:
     loud = [each for each in found if each is not None and each.severity > Severity.INFO]
     by = [inhibitor_of(world, each) for each in loud]
     told = [each for each in by if each is not None]
+    if not loud and case.inhibited_by is not None:  # it is over, and was said better all the time
+        told = [each for each in (world.findings.get(case.inhibited_by),) if each and each.state is FindingState.FIRING]
     if not told or len(told) < len(by):
         return None
     first = min(told, key=lambda each: (each.since, each.ref, each.test))
+    case.inhibited_by = first.fingerprint
     return Suppression(f"inhibited by {first.test} of {first.ref}", world.now + timedelta(seconds=LOOK_AGAIN))

@@ -7,33 +7,18 @@ for all. A kind that is not served, or a namespace that is not there, is brought
 
 from collections.abc import Iterator
 
-from daemon.engine.health import is_lagging
 from daemon.engine.lineage import above, named_by, pods_of
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import GROUP, HOST, NAMESPACE, shared_fault
-from daemon.flux.kinds import HELM, KUSTOMIZE, NOTIFICATION, SOURCE
-from daemon.model.findings import FindingState
+from daemon.flux.culprit import GROUP, HOST, NAMESPACE, UNANSWERED, service_of, shared_fault
+from daemon.flux.kinds import HELM, KUSTOMIZE
 from daemon.model.objects import Health, ObjectState
-from daemon.model.refs import Fingerprint, ObjectRef
+from daemon.model.refs import ObjectRef
 
 LISTED_TOGETHER = 30.0
 """Seconds by which a cause may be seen after what it broke: the first lists come in any order."""
-PART_OF = "app.kubernetes.io/part-of"
-COMPONENT = "app.kubernetes.io/component"
-CONTROLLERS = {
-    KUSTOMIZE: "kustomize-controller",
-    HELM: "helm-controller",
-    SOURCE: "source-controller",
-    NOTIFICATION: "notification-controller",
-}
-"""API group to the controller that moves its objects."""
 DEFINITION = "CustomResourceDefinition"
 MISSING = "missing "
 """How the fault of an object begins whose spec names a ConfigMap, Secret or account that is not there."""
-CONTROLLER_SILENT = "controller-silent"
-UNFINISHED = "run-unfinished"
-UNAPPLIED = "revision-unapplied"
-NOT_OBSERVED = "not-observed"
 ROLLS_FOR = 60.0
 """Seconds after a new revision in which what it brings may come in any order: one level of a push (flux.md 7.1)."""
 GOOD = ("deployed", "superseded")
@@ -114,8 +99,8 @@ def peers_of(world: World, ref: ObjectRef) -> set[ObjectRef]:
 
 
 def providers(world: World, known: Known) -> Iterator[ObjectRef]:
-    """Yield the broken appliers that bring the missing kind or namespace; and the namespace that is on its way out."""
-    for ref in bringers_of(world, known):
+    """Yield the broken appliers of a missing kind or namespace, or of a webhook; and the namespace that is ending."""
+    for ref in (*bringers_of(world, known), *_servers_of(world, known)):
         if world.health(ref) in STANDS_STILL:
             yield ref
     if known.shared.startswith(NAMESPACE):
@@ -142,6 +127,21 @@ def _likely_bringers(world: World, known: Known) -> tuple[ObjectRef, ...]:
     if where not in world.memo.likely:
         found = (ref for ref in kin_of(world, known) if _never_began(world, known.shared, ref))
         world.memo.likely[where] = tuple(sorted(found))
+    return world.memo.likely[where]
+
+
+def _servers_of(world: World, known: Known) -> tuple[ObjectRef, ...]:
+    """Return who brings the Service of a webhook that does not answer: who holds it, else who releases beside it."""
+    service = service_of(known.failed.message) if known.failed and known.shared.startswith(UNANSWERED) else None
+    if service is None:
+        return ()
+    where = (UNANSWERED, *service)
+    if where not in world.memo.likely:
+        namespace, name = service
+        held = world.parents.get(ObjectRef(known.state.ref.cluster, "", "Service", namespace, name), ())
+        beside = (refs for (into, _), refs in world.managers.items() if into == namespace)
+        found = set(held) or set[ObjectRef]().union(*beside)
+        world.memo.likely[where] = tuple(sorted(ref for ref in found if world.objects[ref].shared != known.shared))
     return world.memo.likely[where]
 
 
@@ -182,6 +182,8 @@ def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:
             ref in world.bringers.get(shared, ()) or _never_began(world, shared, ref)
         ):
             near |= {each for each in lacking if ref in bringers_of(world, world.objects[each])}
+        elif shared.startswith(UNANSWERED) and ref.group in (KUSTOMIZE, HELM):
+            near |= {each for each in lacking if ref in _servers_of(world, world.objects[each])}
     return near
 
 
@@ -190,52 +192,6 @@ def brought_by(ref: ObjectRef) -> str:
     if ref.kind == DEFINITION:
         return GROUP + ref.name.partition(".")[2]  # a definition is called PLURAL.GROUP
     return NAMESPACE + ref.name if ref.kind == "Namespace" else ""
-
-
-def controller_of(state: ObjectState) -> str:
-    """Return which of Flux's controllers a Deployment runs, by the labels of Flux's own manifests; empty for none."""
-    if state.ref.kind != "Deployment" or state.labels.get(PART_OF) != "flux":
-        return ""
-    return state.labels.get(COMPONENT, "")
-
-
-def is_down(state: ObjectState) -> bool:
-    """Say whether a workload has no pod that is ready, wanted or not."""
-    return state.replicas is not None and not state.replicas.ready
-
-
-def silent_controllers(world: World, group: str) -> Iterator[ObjectRef]:
-    """Yield the Deployments of the controller of an API group that have no pod, or whose pod does nothing."""
-    for ref in sorted(world.controllers.get(CONTROLLERS.get(group, ""), ())):
-        if is_down(world.objects[ref].state) or is_firing(world, CONTROLLER_SILENT, ref):
-            yield ref
-
-
-def stands_still(world: World, known: Known) -> bool:
-    """Say whether nobody works on an object: a spec not looked at, a run that never ended, a revision not applied."""
-    return is_lagging(known.state) or any(
-        is_firing(world, test, known.state.ref) for test in (UNFINISHED, UNAPPLIED, NOT_OBSERVED)
-    )
-
-
-def is_firing(world: World, test: str, ref: ObjectRef) -> bool:
-    """Say whether one test fires for an object."""
-    finding = world.findings.get(Fingerprint(test, ref))
-    return finding is not None and finding.state is FindingState.FIRING
-
-
-def moved_by(world: World, ref: ObjectRef) -> set[ObjectRef]:
-    """Return the objects that wait to be looked at by the controller that this Deployment runs."""
-    known = world.known(ref)
-    name = controller_of(known.state) if known is not None else ""
-    if not name:
-        return set()
-    groups = {group for group, controller in CONTROLLERS.items() if controller == name}
-    waiting = {each for each, other in world.objects.items() if each.group in groups and stands_still(world, other)}
-    if SOURCE not in groups:
-        return waiting
-    failed = ((each, other.failed) for each, other in world.objects.items())
-    return waiting | {each for each, told in failed if told is not None and told.reason == "ArtifactFailed"}
 
 
 def _before(cause: Known, effect: Known) -> bool:

@@ -134,6 +134,8 @@ class Case:
     """Fixes that ran for this cause, as action@revision: what failed once is not tried again."""
     not_before: datetime | None = None
     ended_at: datetime | None = None
+    inhibited_by: Fingerprint | None = None
+    """The finding that said the same better when it was last asked."""
 
     @property
     def open(self) -> bool:

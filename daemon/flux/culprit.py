@@ -37,6 +37,7 @@ CHANGE = re.compile(
     re.MULTILINE,
 )
 WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]+)"')
+SERVICE = re.compile(r"https?://(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc\b")
 HOST = re.compile(
     r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)(?: on \S+)?| (?P<address>[A-Za-z0-9.:\[\]-]+)): "
     r"(?=connect|i/o|no such|server|read udp)"
@@ -54,6 +55,7 @@ CONSTRAINT = re.compile(
 )
 """How Gatekeeper and Kyverno name, behind one webhook for all, the policy that denies."""
 ACCOUNT = re.compile(r'User "system:serviceaccount:(?P<namespace>[^:"]+):(?P<name>[^:"]+)" cannot ')
+UNANSWERED = "webhook "
 GROUP = "group "
 NAMESPACE = "namespace "
 EMPTY_WORDS = (
@@ -125,6 +127,12 @@ def dependency_of(message: str) -> tuple[str, str] | None:
     return (lookup["dep"], "not found") if lookup is not None else None
 
 
+def service_of(message: str) -> tuple[str, str] | None:
+    """Return (namespace, name) of the Service behind a webhook, from the words of who could not call it; or None."""
+    found = SERVICE.search(message)
+    return (found["namespace"], found["name"]) if found is not None else None
+
+
 def shared_fault(message: str) -> str:
     """Return what many objects fail of alike, or nothing.
 
@@ -184,7 +192,7 @@ SHARED: tuple[tuple[re.Pattern[str], str], ...] = (
     (MISSING_KIND, GROUP),
     (NOT_SERVED, GROUP),
     (MISSING_NAMESPACE, NAMESPACE),
-    (WEBHOOK, "webhook "),
+    (WEBHOOK, UNANSWERED),
     (POLICY, "policy "),
     (ACCOUNT, "account "),
     (HOST, "host "),

@@ -1,10 +1,12 @@
 """Several causes at once: every object is in one incident, that of what still explains it."""
 
+from typing import Any
+
 from daemon.model.incidents import Role
 from daemon.model.objects import Condition, ObjectState
 from daemon.model.refs import ObjectRef
-from daemon.model.signals import Synced
-from tests.builders import Cluster, Story, failing, helm, needs, progressing, ready, ref, unhealthy, waiting
+from daemon.model.signals import Restored, Synced
+from tests.builders import RULES, T0, Cluster, Story, failing, helm, needs, progressing, ready, ref, unhealthy, waiting
 
 A, B, X = (ref("Kustomization", name) for name in "abx")
 REPOSITORY = ref("HelmRepository", "r")
@@ -52,12 +54,27 @@ def test_an_incident_that_opens_again_leaves_to_another_what_is_in_that_by_now()
 
 def test_a_member_whose_own_content_is_broken_by_now_gets_an_incident_of_its_own():
     cluster = Cluster()
+    held_up: dict[str, Any] = {"contains": (X,), "wait": True, "source": GIT}
     story = Story().see(
-        cluster.state("Kustomization", "x", failing()),
-        cluster.state("Kustomization", "a", unhealthy("Kustomization/apps/x"), contains=(X,), wait=True),
+        cluster.state("Kustomization", "x", failing(), source=GIT),
+        cluster.state("Kustomization", "a", unhealthy("Kustomization/apps/x"), **held_up),
     )
-    story.wait(30).see(cluster.state("Kustomization", "a", failing("BuildFailed"), contains=(X,), wait=True)).wait(60)
+    assert held(story.wait(30)) == {"x": ["x", "a"]}
+    story.see(cluster.state("Kustomization", "a", failing("BuildFailed"), **held_up)).wait(60)
     assert held(story) == {"x": ["x"], "a": ["a"]}
+
+
+def test_a_member_that_lacks_what_another_lacked_before_it_goes_to_that_ones_incident():
+    cluster, gone, story = Cluster(), ref("Kustomization", "gone"), Story()
+    lost = waiting("apps/gone", "not found")
+    story.give(Synced(story.at, "kustomizations.kustomize.toolkit.fluxcd.io")).see(
+        cluster.state("Kustomization", "x", failing()),
+        cluster.state("Kustomization", "a", waiting("apps/x"), depends_on=needs(X)),
+        cluster.state("Kustomization", "b", lost, depends_on=needs(gone)),
+    )
+    assert held(story.wait(60)) == {"x": ["x", "a"], "b": ["b"]}
+    story.see(cluster.state("Kustomization", "a", lost, depends_on=needs(gone))).wait(60)
+    assert held(story) == {"x": ["x"], "b": ["b", "a"]}
 
 
 def test_who_waits_for_a_member_that_parted_goes_with_it():
@@ -140,3 +157,86 @@ def test_what_fails_many_goes_on_in_one_incident_when_the_first_of_them_waits_fo
     story.see(cluster.state("Kustomization", "b", DENIED)).wait(30)
     story.see(cluster.state("Kustomization", "a", waiting("apps/b"), depends_on=needs(B))).wait(60)
     assert held(story) == {"b": ["b", "a"]}
+
+
+UNANSWERED = failing(
+    "ReconciliationFailed",
+    'Deployment/web dry-run failed (InternalError): failed calling webhook "check.policies.io": failed to call: '
+    'Post "https://guard.policies.svc:443/check?timeout=10s": no endpoints available for service "guard"',
+)
+
+
+def test_who_fails_of_a_webhook_is_in_the_incident_of_the_release_that_holds_its_service():
+    cluster = Cluster()
+    service = ref("Service", "guard", "policies")
+    story = Story().see(
+        cluster.state("HelmRelease", "guard", failing("UpgradeFailed", "no"), contains=(service,), helm=helm("guard")),
+        cluster.state("HelmRelease", "other", failing("UpgradeFailed", "no"), helm=helm("other", "policies")),
+        cluster.state("Kustomization", "a", UNANSWERED, source=GIT),
+        cluster.state("Kustomization", "b", UNANSWERED, source=GIT),
+    )
+    assert held(story.wait(60)) == {"guard": ["guard", "a", "b"], "other": ["other"]}
+
+
+def test_who_fails_of_a_webhook_is_in_the_incident_of_the_broken_release_in_its_namespace():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("HelmRelease", "guard", failing("UpgradeFailed", "no"), helm=helm("guard", "policies")),
+        cluster.state("Kustomization", "a", UNANSWERED, source=GIT),
+    )
+    assert held(story.wait(60)) == {"guard": ["guard", "a"]}
+
+
+def test_a_webhook_of_a_release_that_is_well_leaves_the_first_who_fails_as_the_root():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("HelmRelease", "guard", ready(), helm=helm("guard", "policies")),
+        cluster.state("Kustomization", "a", UNANSWERED, source=GIT),
+        cluster.state("Kustomization", "b", UNANSWERED, source=GIT),
+    )
+    assert held(story.wait(60)) == {"a": ["a", "b"]}
+
+
+def test_a_webhook_whose_address_nobody_tells_has_no_release():
+    cluster = Cluster()
+    words = failing("ReconciliationFailed", 'failed calling webhook "check.policies.io": EOF')
+    story = Story().see(
+        cluster.state("HelmRelease", "guard", failing("UpgradeFailed", "no"), helm=helm("guard", "policies")),
+        cluster.state("Kustomization", "a", words, source=GIT),
+    )
+    assert roots(story.wait(60)) == ["HelmRelease/guard", "Kustomization/a"]
+
+
+def test_a_namespace_that_a_deletion_in_it_holds_up_is_in_the_incident_of_that():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("HelmRelease", "web", ready(), namespace="old", deleted_at=T0, helm=helm("web", "old")),
+        cluster.state("Namespace", "old", namespace="", deleted_at=T0),
+        cluster.state("Namespace", "new", namespace=""),
+    )
+    assert held(story.wait(600)) == {"web": ["web", "old"]}
+
+
+def test_a_loud_failure_brings_its_incident_back_though_it_is_told_as_flapping_in_the_same_moment():
+    flapping = """
+---
+apiVersion: fluxmedic.dev/v1
+kind: Rule
+metadata: {name: a-flapping}
+spec: {match: {kind: Kustomization, health: Failed}, count: {at_least: 3, within: 30m}, severity: info, summary: x}
+"""
+    cluster, story = Cluster(), Story(RULES.replace("for: 5s", "for: 0s") + flapping)
+    for _ in range(4):
+        story.see(cluster.state("Kustomization", "a", failing())).wait(40)
+        story.see(cluster.state("Kustomization", "a", ready())).wait(150)
+    assert len(story.cases) == 1
+
+
+def test_what_failed_and_is_suspended_by_now_is_not_over_when_the_daemon_comes_back():
+    cluster, story = Cluster(), Story()
+    story.see(cluster.state("Kustomization", "a", failing())).wait(30)
+    again = Story()
+    again.at = story.at
+    again.give(Restored(story.at, incidents=(story.case.incident,)))
+    again.see(cluster.state("Kustomization", "a", failing(), suspended=True)).wait(600)
+    assert [case.incident.state.value for case in again.cases] == ["open"]

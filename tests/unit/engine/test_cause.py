@@ -8,7 +8,7 @@ import pytest
 from daemon.engine.cause import CAUSE_LENGTH, cause_of, is_poorer, workload_line
 from daemon.model.effects import Inspect
 from daemon.model.incidents import Change, Member, Role
-from daemon.model.objects import Condition, PodTrouble, Replicas, Writer
+from daemon.model.objects import Condition, HelmTarget, PodTrouble, ReleaseRevision, Replicas, Writer
 from daemon.model.signals import EventSeen, ReleaseSeen
 from tests.builders import (
     RULES,
@@ -291,3 +291,18 @@ def test_a_root_that_is_gone_before_it_said_anything_leaves_the_word_to_its_vict
     case.incident = replace(case.incident, root=gone.ref, cause="", members=(gone, *case.incident.members))
     case.workloads.add(workload.ref)
     assert cause_of(story.world, case) == "Kustomization apps/a: boom — Deployment apps/web 0/1 ready"
+
+
+def test_the_last_good_revision_is_known_of_what_already_fails_when_it_is_first_seen():
+    cluster = Cluster()
+    applied: dict[str, Any] = {"applied_revision": "main@sha1:aaa", "attempted_revision": "main@sha1:bbb"}
+    change = Story().see(cluster.state("Kustomization", "a", failing(), **applied)).wait(6).case.incident.change
+    assert (change.last_good, change.failing) == ("main@sha1:aaa", "main@sha1:bbb")
+
+
+def test_the_last_good_version_of_a_release_is_the_newest_that_helm_had_in_force():
+    history = (ReleaseRevision(3, "failed", "web", "1.3.0"), ReleaseRevision(2, "deployed", "web", "1.2.0"))
+    target = HelmTarget("web", "apps", "apps", history)
+    state = Cluster().state("HelmRelease", "web", failing("UpgradeFailed"), helm=target, attempted_revision="1.3.0")
+    change = Story().see(state).wait(6).case.incident.change
+    assert (change.last_good, change.failing) == ("1.2.0", "1.3.0")

@@ -219,3 +219,13 @@ def test_every_detector_says_what_it_is_for():
 def test_an_object_that_says_itself_that_it_fails_is_looked_at():
     state = Cluster().state("Kustomization", "a", failing(), generation=3, observed_generation=2)
     assert "not-observed" not in rules_of(heard().see(state).wait(200))
+
+
+@pytest.mark.parametrize(("name", "told"), [("web-chart", True), ("apps-web", False)])
+def test_a_chart_that_is_named_and_not_there_is_missing_and_a_generated_one_is_on_its_way(name, told):
+    words = f'could not get Source object: HelmChart.source.toolkit.fluxcd.io "{name}" not found'
+    lost = failing("ArtifactFailed", words)
+    story = Story()
+    story.give(Synced(story.at, "helmcharts.source.toolkit.fluxcd.io"))
+    story.see(Cluster().state("HelmRelease", "web", lost, source=ref("HelmChart", name), helm=helm("web"))).wait(60)
+    assert bool(story.cases) == told

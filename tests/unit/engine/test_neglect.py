@@ -1,9 +1,11 @@
 """Detectors of what nobody moves, and of who applies what: each finds its own trouble, and nothing else."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from daemon.engine.neglect import resuming
 from daemon.model.findings import Finding, FindingState, Severity
 from daemon.model.objects import Dependency, ObjectState, Writer
 from daemon.model.refs import Fingerprint, ObjectRef
@@ -275,3 +277,40 @@ def test_a_controller_that_runs_is_not_the_root_of_what_it_does_not_look_at():
     cluster, story = Cluster(), Story()
     story.see(cluster.state("HelmRelease", "r", ready(), generation=2, observed_generation=1), controller(cluster, 1))
     assert story.wait(120).case.incident.root == ref("HelmRelease", "r")
+
+
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [
+        (ref("GitRepository", "a"), "flux resume source git a -n apps"),
+        (ref("HelmRelease", "a"), "flux resume helmrelease a -n apps"),
+        (
+            ObjectRef("default", "fluxcd.controlplane.io", "ResourceSet", "apps", "a"),
+            "kubectl -n apps annotate resourceset.fluxcd.controlplane.io a fluxcd.controlplane.io/reconcile-",
+        ),
+        (
+            ObjectRef("default", "source.extensions.fluxcd.io", "ArtifactGenerator", "", "a"),
+            "kubectl annotate artifactgenerator.source.extensions.fluxcd.io a source.extensions.fluxcd.io/reconcile-",
+        ),
+    ],
+)
+def test_the_command_that_ends_a_suspension_is_one_that_exists(where, command):
+    assert resuming(where) == command
+
+
+def test_a_suspension_that_began_before_the_daemon_is_as_old_as_its_last_writer():
+    written = (Writer("flux", "Update", "", T0 - timedelta(seconds=DAY - 60)),)
+    story = Story().see(Cluster().state("Kustomization", "a", ready(), suspended=True, writers=written))
+    assert found(story.wait(59), "suspended-long") is None
+    assert found(story.wait(1), "suspended-long") is not None
+
+
+def test_a_suspended_source_that_fetched_nothing_yet_holds_up_who_is_made_from_it():
+    cluster = Cluster()
+    nothing = failing("ArtifactFailed", "Source artifact not found, retrying in 30s")
+    story = Story().see(
+        cluster.state("GitRepository", "g", ready(), suspended=True),
+        cluster.state("Kustomization", "k", nothing, source=ref("GitRepository", "g")),
+    )
+    words = "is suspended and blocks apps/k: they wait for what it will not apply"
+    assert story.wait(61).case.incident.cause.endswith(words)

@@ -86,9 +86,9 @@ def test_why_says_how_often_it_was_seen():
     assert clause(story) == Clause("count", "at least 3 times within 600 s", "2 times", held=False)
 
 
-def test_why_says_that_a_pattern_was_never_looked_at():
+def test_why_says_what_a_pattern_wants_of_what_never_showed_it():
     story = Story(OFTEN).see(Cluster().state("Kustomization", "a", ready()))
-    assert clause(story) == Clause("pattern", "to have been looked at", "not yet", held=False)
+    assert clause(story) == Clause("count", "at least 3 times within 600 s", "0 times", held=False)
 
 
 def test_events_count_once_each():

@@ -134,3 +134,10 @@ def test_an_incident_that_flaps_must_stay_well_longer_each_time():
     assert story.case.incident.flaps == 1
     assert story.wait(39).case.open
     assert not story.wait(1).case.open
+
+
+def test_what_was_inhibited_to_its_end_is_never_told():
+    story, cluster = both("namespace", "apps")
+    story.see(cluster.state("Kustomization", "a", ready())).wait(120)
+    assert story.reasons == ["opened"]
+    assert [case.incident.state.value for case in story.cases] == ["open", "resolved"]

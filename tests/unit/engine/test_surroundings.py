@@ -65,6 +65,17 @@ def test_a_node_explains_a_release_whose_pods_stand_on_it():
     assert [victim for victim, _ in downstream(story.world, NODE)] == [ref("HelmRelease", "r")]
 
 
+@pytest.mark.parametrize("words", ["context deadline exceeded", "client rate limiter Wait returned an error"])
+def test_a_node_explains_a_release_that_names_nothing_of_what_it_waited_for(words):
+    cluster, story = Cluster(), Story()
+    claims = {"meta.helm.sh/release-name": "r", "meta.helm.sh/release-namespace": "apps"}
+    _, replica_set, pod = standing(cluster)
+    story.see(cluster.state("Deployment", "web", replicas=pods(2, 3), annotations=claims), replica_set, pod)
+    said = failing("UpgradeFailed", f"Helm upgrade failed for release apps/r with chart r@1: {words}")
+    story.see(node(cluster, "False")).wait(5).see(cluster.state("HelmRelease", "r", said, helm=helm("r"))).wait(10)
+    assert story.case.incident.root == NODE
+
+
 @pytest.mark.parametrize("status", ["True"])
 def test_a_node_that_is_well_explains_nothing(status):
     cluster, story = Cluster(), Story()

@@ -649,3 +649,21 @@ def test_no_object_of_any_shape_is_a_reason_to_raise(kind, spec, status, annotat
     }
     first, second = signal_of(odd, "c", AT), signal_of(orjson.loads(json.dumps(odd)), "c", AT)
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "expected"),
+    [
+        ("Kustomization", "kustomize.toolkit.fluxcd.io/v1", 600.0),
+        ("HelmRelease", "helm.toolkit.fluxcd.io/v2", None),
+    ],
+)
+def test_a_kustomization_without_a_retry_interval_is_tried_again_at_its_interval(kind, version, expected):
+    state = decode_object(raw(kind, version, spec={"interval": "10m"}), "c")
+    assert state.retry_interval == expected
+
+
+def test_a_dependency_on_what_belongs_to_no_namespace_has_none():
+    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "name": "a.example.com"}
+    state = decode_object(raw("ResourceSet", "fluxcd.controlplane.io/v1", spec={"dependsOn": [crd]}), "c")
+    assert [str(dependency.ref) for dependency in state.depends_on] == ["CustomResourceDefinition/a.example.com"]
