@@ -251,3 +251,24 @@ def test_every_proposed_fix_has_a_proof() -> None:
     for rule in SHIPPED.rules:
         if rule.remediation is not None:
             assert rule.remediation.recovery in SHIPPED.procedures
+
+
+@pytest.mark.parametrize(
+    ("rule", "message", "word"),
+    [
+        (
+            "apply-refused",
+            "Deployment/shop/immutable-store dry-run failed: .spec.replicas: expected numeric",
+            "can't be",
+        ),
+        ("apply-refused", "ValidatingAdmissionPolicy/names dry-run failed: .spec.rules: expected list", "a policy"),
+        ("apply-refused", 'ConfigMap/a/namespaces dry-run failed: secrets "x" not found', "namespace does not"),
+        ("git-fetch-failed", "unable to list remote for 'https://git.example/Unauthorized.git': EOF", "credentials"),
+    ],
+)
+def test_a_word_in_a_name_does_not_change_what_is_told(rule: str, message: str, word: str) -> None:
+    found = SHIPPED.rule(rule)
+    assert found is not None
+    told = {"ready": {"status": "False", "reason": "x", "message": message}}
+    named = {"ref": {"kind": "x", "namespace": "a", "name": "b"}, "culprit": "c"}
+    assert word not in found.summary.render({**told, **named})
