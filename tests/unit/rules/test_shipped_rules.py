@@ -60,6 +60,7 @@ def values(state: ObjectState, health: Health, given: GivenState) -> dict[str, o
         "stalled": {"status": "True", "reason": stalled.reason, "message": stalled.message} if stalled else {},
         "ref": {"kind": state.ref.kind, "namespace": state.ref.namespace, "name": state.ref.name},
         "health": health.value,
+        "suspended": given.suspended,
         "dependents": waiting,
     }
 
@@ -139,10 +140,18 @@ def test_each_summary_can_be_filled_in_and_names_the_object(rule: Rule, example:
         assert state.ref.name in summary
 
 
+PATIENT = {"helm-unlock-failed": 30.0, "helm-pending-long": 1200.0, "never-reconciled": 600.0}
+"""Rules about what Flux does not call a failure, and the seconds for which each must last: longer than a retry."""
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_are_only_about_failures_so_that_waiting_never_fires_alone(rule: Rule) -> None:
     if rule.temporal or ("area", "drift") in rule.labels:
         return  # what drifts stays Ready
+    if rule.name in PATIENT:
+        assert rule.severity < Severity.CRITICAL
+        assert rule.hold >= PATIENT[rule.name]
+        return
     assert Health.FAILED in rule.match.health
     assert rule.match.health <= {Health.FAILED, Health.TERMINATING}
 
@@ -195,7 +204,7 @@ def test_releases_and_kustomizations_are_critical_and_fetching_is_a_warning() ->
 
 
 def test_what_is_latched_fires_at_once_and_what_flux_retries_within_seconds_waits() -> None:
-    for rule in SHIPPED.rules:
+    for rule in [each for each in SHIPPED.rules if each.name not in PATIENT]:
         sources = rule.match.kinds & {"GitRepository", "OCIRepository", "Bucket", "HelmRepository"}
         assert rule.hold <= 30.0
         if sources and rule.severity is Severity.WARNING:
