@@ -140,7 +140,7 @@ def test_each_summary_can_be_filled_in_and_names_the_object(rule: Rule, example:
         assert state.ref.name in summary
 
 
-PATIENT = {"helm-unlock-failed": 30.0, "helm-pending-long": 1200.0, "never-reconciled": 600.0}
+PATIENT = {"helm-unlock-failed": 30.0, "helm-pending-long": 1200.0}
 """Rules about what Flux does not call a failure, and the seconds for which each must last: longer than a retry."""
 
 
