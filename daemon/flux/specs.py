@@ -9,7 +9,7 @@ from sys import intern
 from typing import TypedDict
 
 from daemon.flux.fields import mapping, moment, number, sequence, text, texts
-from daemon.flux.kinds import HELM, KUSTOMIZE, SOURCE, group_for_kind, group_of, kind_of
+from daemon.flux.kinds import HELM, IMAGE, KUSTOMIZE, SOURCE, group_for_kind, group_of, kind_of
 from daemon.model.objects import Dependency, HelmTarget, PodTrouble, ReleaseRevision, Replicas
 from daemon.model.redact import redact
 from daemon.model.refs import ObjectRef
@@ -73,6 +73,8 @@ def facts_of(ref: ObjectRef, spec: Raw, status: Raw, annotations: Mapping[str, s
         facts["pod"] = pod_trouble(spec, status)
         node = text(spec.get("nodeName"))
         facts["node"] = ObjectRef(ref.cluster, "", "Node", "", intern(node)) if node else None
+    elif ref.group == IMAGE:
+        facts["source"] = _image_source(ref, spec)
     else:
         facts["depends_on"] = _depends_on(ref, spec)
         facts["contains"] = _inventory(ref, status)
@@ -166,6 +168,15 @@ def _source(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
     secrets = [text(mapping(spec.get(key)).get("name")) for key in ("secretRef", "certSecretRef", "proxySecretRef")]
     facts["needs"] = tuple(ObjectRef(ref.cluster, "", "Secret", ref.namespace, name) for name in secrets if name)
     return facts
+
+
+def _image_source(ref: ObjectRef, spec: Raw) -> ObjectRef | None:
+    """Return what an image object reads: a policy its repository, an automation the repository in Git it writes to."""
+    scanned = mapping(spec.get("imageRepositoryRef"))
+    if text(scanned.get("name")):
+        namespace = text(scanned.get("namespace")) or ref.namespace
+        return ObjectRef(ref.cluster, IMAGE, "ImageRepository", namespace, text(scanned.get("name")))
+    return _source_ref(ref, mapping(spec.get("sourceRef")))
 
 
 def _upstream(ref: ObjectRef, spec: Raw) -> str:

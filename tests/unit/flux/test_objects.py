@@ -667,3 +667,21 @@ def test_a_dependency_on_what_belongs_to_no_namespace_has_none():
     crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "name": "a.example.com"}
     state = decode_object(raw("ResourceSet", "fluxcd.controlplane.io/v1", spec={"dependsOn": [crd]}), "c")
     assert [str(dependency.ref) for dependency in state.depends_on] == ["CustomResourceDefinition/a.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "expected"),
+    [
+        ("ImagePolicy", {"imageRepositoryRef": {"name": "app"}}, "ImageRepository/apps/app"),
+        ("ImagePolicy", {"imageRepositoryRef": {"name": "app", "namespace": "x"}}, "ImageRepository/x/app"),
+        (
+            "ImageUpdateAutomation",
+            {"sourceRef": {"kind": "GitRepository", "name": "repo"}},
+            "GitRepository/flux-system/repo",
+        ),
+        ("ImageRepository", {"image": "registry.example.com/app"}, "None"),
+    ],
+)
+def test_an_image_object_is_made_from_what_it_reads(kind, spec, expected):
+    state = decode_object(raw(kind, "image.toolkit.fluxcd.io/v1", spec=spec), "c")
+    assert str(state.source) == expected
