@@ -677,7 +677,7 @@ def test_a_dependency_on_what_belongs_to_no_namespace_has_none():
         (
             "ImageUpdateAutomation",
             {"sourceRef": {"kind": "GitRepository", "name": "repo"}},
-            "GitRepository/flux-system/repo",
+            "GitRepository/apps/repo",
         ),
         ("ImageRepository", {"image": "registry.example.com/app"}, "None"),
     ],
