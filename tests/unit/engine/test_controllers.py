@@ -59,17 +59,16 @@ def test_what_nobody_ever_looked_at_is_told_with_its_shard(observed):
 
 
 @pytest.mark.parametrize(
-    "state",
+    ("kind", "facts"),
     [
-        {"kind": "HelmRepository", "observed_generation": None},
-        {"kind": "Kustomization", "observed_generation": None, "suspended": True},
-        {"kind": "Kustomization", "observed_generation": 1},
-        {"kind": "Deployment", "observed_generation": None},
+        ("HelmRepository", {"observed_generation": None}),
+        ("Kustomization", {"observed_generation": None, "suspended": True}),
+        ("Kustomization", {"observed_generation": 1}),
+        ("Deployment", {"observed_generation": None}),
     ],
 )
-def test_what_nobody_needs_to_look_at_is_left_alone(state):
-    kind = state.pop("kind")
-    assert Story().see(Cluster().state(kind, "a", **state)).wait(300).cases == []
+def test_what_nobody_needs_to_look_at_is_left_alone(kind, facts):
+    assert Story().see(Cluster().state(kind, "a", **facts)).wait(300).cases == []
 
 
 def test_a_reconcile_request_of_what_nobody_reconciles_is_no_incident():
