@@ -14,13 +14,14 @@ from daemon.model.findings import Severity
 from daemon.model.objects import Health
 from daemon.rules.catalogue import TARGETS
 from daemon.rules.expression import activation
-from daemon.rules.reach import WORDS, can_be_true
+from daemon.rules.formula import ENTRY
+from daemon.rules.reach import WORDS, asked, can_be_true
 from daemon.rules.ruleset import Match, Route, Rule, RuleSet
 
 NEVER_NOT_WELL = frozenset({Health.CURRENT})
 _WATCHED = {kind.kind: kind for kind in WATCHED}
 _EMPTY = activation({})
-_COMPARED = re.compile(r"(?<![\w.])(health|ready\.status|stalled\.status|event\.type)\s*(?:==|!=)\s*(['\"])(\w*)\2")
+_GLOB = re.compile(r"[*?\[]")
 
 
 def lint(ruleset: RuleSet) -> tuple[Problem, ...]:
@@ -59,24 +60,44 @@ def _of_rule(rule: Rule) -> Iterator[str]:
 
 def _of_words(rule: Rule) -> Iterator[str]:
     for test in rule.tests:
-        for name, _, word in _COMPARED.findall(test.source):
-            if word not in WORDS[name]:
-                near = get_close_matches(word.capitalize(), WORDS[name], 1)
-                yield f"{name} is never {word!r}" + (f", did you mean {near[0]!r}?" if near else "")
+        for name, words in WORDS.items():
+            for word in asked(test, name, anyhow=True):
+                if word not in words:
+                    near = get_close_matches(word.capitalize(), words, 1)
+                    shown = name.replace(f"{ENTRY}.", "an entry's ")
+                    yield f"{shown} is never {word!r}" + (f", did you mean {near[0]!r}?" if near else "")
 
 
 def _of_contradictions(rule: Rule) -> Iterator[str]:
-    """Tell of expressions that nothing can make true, under the health and the time that the rule asks for."""
-    health = rule.match.health
+    """Tell of expressions that nothing can make true, under what else the rule asks for."""
+    if rule.absent_for is not None:
+        return  # it waits for its expression not to hold
+    least = 0.0 if rule.temporal else rule.hold
+    held = _held(rule.match)
     for test in rule.tests:
-        if not test.uses or can_be_true(test, health, 0.0 if rule.temporal else rule.hold):
+        if not test.uses or can_be_true(test, held, least):
             continue
-        if can_be_true(test):
-            asked = " or ".join(sorted(each.value for each in health))
-            limits = [f"health {asked}"] * bool(health) + [f"for {rule.hold:g} s"] * bool(rule.hold)
-            yield f"never fires: with {' and '.join(limits)} nothing makes the expression true"
-        else:
+        if not can_be_true(test):
             yield f"never fires: nothing makes this true: {test.source}"
+            continue
+        limits = [
+            f"{name.removeprefix('ref.')} {' or '.join(sorted(words)) or 'empty'}"
+            for name, words in held.items()
+            if can_be_true(test, {key: value for key, value in held.items() if key != name}, least)
+        ]
+        limits += [f"for {least:g} s"] * can_be_true(test, held)
+        yield f"never fires: with {' and '.join(limits)} nothing makes the expression true"
+
+
+def _held(match: Match) -> dict[str, frozenset[str]]:
+    """Return what some variables can only hold in objects that a rule is about."""
+    held = {"ref.kind": match.kinds}
+    if match.health:
+        held["health"] = frozenset(health.value for health in match.health)
+    for name, glob in (("ref.namespace", match.namespace), ("ref.name", match.name)):
+        if glob and not _GLOB.search(glob):
+            held[name] = frozenset({glob})
+    return held
 
 
 def _of_reasons(match: Match) -> Iterator[str]:

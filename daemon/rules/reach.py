@@ -1,151 +1,147 @@
-"""Whether an expression can be true at all, by trying what its variables may hold.
+"""Whether an expression can be true at all: no only where its own words rule each other out.
 
-Most variables hold one of a few words, the others are compared with texts and durations that stand in the expression:
-so a few hundred tries tell. Limits: only conjuncts of the outermost `&&` are judged, and of those none that reads the
-raw object, the workload or a pattern; with too many combinations it says that the expression may be true.
+The demands that `formula` reads are put together in every way that makes the expression true. Limit: what can't be read
+demands nothing, and with too many ways it says that the expression may be true: it never says "never" by mistake.
 """
 
-import re
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from itertools import combinations, permutations, product
-from math import prod
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from itertools import product
+from types import MappingProxyType
 
 from daemon.model.objects import Health
-from daemon.rules import scope
-from daemon.rules.expression import Expression, activation, blanked, compile_expression
+from daemon.rules.expression import Expression
+from daemon.rules.formula import ENTRY, All, Either, Fact, Node, facts_of, read
 
-MOST_TRIES = 3_000
-"""Evaluations of one expression, some 10 µs each: rules are loaded within a second or two."""
-MOST_TOGETHER = 3
-"""Texts that a message may be asked to hold at once."""
+MOST_WAYS = 2_000
+"""Ways in which an expression may be true that are looked at: rules are loaded within a second or two."""
 STATUS = ("True", "False", "Unknown", "")
-FAILS = frozenset({Health.FAILED, Health.BLOCKED})
-"""Health for which `failing_for` counts."""
+HEALTHS = tuple(health.value for health in Health)
 WORDS = {
-    "health": tuple(health.value for health in Health),
+    "health": HEALTHS,
     "ready.status": STATUS,
     "stalled.status": STATUS,
     "event.type": ("Normal", "Warning", ""),
+    f"{ENTRY}.health": HEALTHS,
+    "suspended": ("true", "false"),
 }
 """Variables that only ever hold one of a few words."""
-_UNJUDGED = frozenset({*scope.LAZY, "workload"})
-_KNOWN_CALLS = frozenset(
-    {"has", "duration", "contains", "startsWith", "endsWith", "lowerAscii", "exists", "all", "exists_one", "filter"}
-)
-_CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
-_LITERAL = re.compile(r"'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"")
-_READ = re.compile(r"(?<![\w.])([a-z]+)\.\??([A-Za-z_]\w*)(?!\w|\()")
-_ENTRY_FIELD = re.compile(r"(?<![\w.])\w+\.\??(kind|namespace|name)(?!\w|\()")
-_DURATION = re.compile(r"duration\(\s*['\"]([^'\"]*)['\"]\s*\)")
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+FLAG = frozenset({"true", "false"})
+
+Held = Mapping[str, frozenset[str]]
+"""The only words that a variable can hold."""
+_FREE: Held = MappingProxyType({name: frozenset(words) for name, words in WORDS.items()})
+_Way = tuple[Fact, ...]
 
 
-def can_be_true(expression: Expression, healths: Iterable[Health] = (), hold: float = 0.0) -> bool:
-    """Say whether some object could make it true that has one of these healths (none: any).
+class _TooManyError(Exception):
+    """There are more ways than are looked at."""
 
-    `hold` is for how many seconds it must stay true: an object that fails has then failed for so long at least.
+
+def can_be_true(expression: Expression, held: Held = MappingProxyType({}), least: float = 0.0) -> bool:
+    """Say whether some object could make it true: one of which some variables hold one of a few words.
+
+    `least` is for how many seconds an object that is Failed then has failed already.
     """
-    parts = [part for part in _conjuncts(expression.source) if _is_judged(part)]
-    if not parts:
+    try:
+        ways = _ways(read(expression.source))
+        return any(_agrees(way, {**_FREE, **held}, Fraction(least)) for way in ways)
+    except _TooManyError:
         return True
-    judged = compile_expression(" && ".join(f"({part})" for part in parts))
-    domains = _domains(judged, frozenset(healths) or frozenset(Health))
-    if prod(len(each) for each in domains.values()) > MOST_TRIES:
+
+
+def asked(expression: Expression, key: str, *, anyhow: bool = False) -> tuple[str, ...]:
+    """Return the words of which one is demanded of a variable; `anyhow`: also those that it must not be."""
+    facts = (fact for fact in facts_of(read(expression.source)) if fact.key == key and fact.operation == "in")
+    return tuple(dict.fromkeys(word for fact in facts if fact.wanted or anyhow for word in fact.words))
+
+
+def _ways(node: Node) -> list[_Way]:
+    """Return every set of facts that makes a node true."""
+    if isinstance(node, Fact):
+        return [(node,)]
+    if isinstance(node, Either):
+        return _limited(way for part in node.parts for way in _ways(part))
+    found: list[_Way] = [()]
+    for part in node.parts:
+        found = _limited((*one, *two) for one, two in product(found, _ways(part)))
+    return found
+
+
+def _limited(ways: Iterable[_Way]) -> list[_Way]:
+    found: list[_Way] = []
+    for way in ways:
+        found.append(way)
+        if len(found) > MOST_WAYS:
+            raise _TooManyError
+    return found
+
+
+def _agrees(way: _Way, held: Held, least: Fraction) -> bool:
+    """Say whether all these facts can be so of one object."""
+    by_key: dict[str, list[Fact]] = {}
+    for fact in way:
+        by_key.setdefault(fact.key, []).append(fact)
+    asked_health = by_key.pop("health", [])
+    health = frozenset(word for word in held["health"] if all(_is_so(fact, word) for fact in asked_health))
+    if not health:
+        return False
+    if health == {Health.SUSPENDED.value}:
+        held = {**held, "suspended": held["suspended"] & {"true"}}
+    lasted = least if health == {Health.FAILED.value} else Fraction(0)
+    return all(_agree(key, facts, held, lasted) for key, facts in by_key.items())
+
+
+def _agree(key: str, facts: list[Fact], held: Held, least: Fraction) -> bool:
+    if key == "failing_for":
+        return _lasts(facts, least)
+    if any(fact.body is not None for fact in facts):
+        everyone = [fact.body for fact in facts if fact.operation == "all" and fact.body is not None]
+        someone = [fact.body for fact in facts if fact.operation == "exists" and fact.body is not None]
+        return all(any(_agrees(way, _FREE, least) for way in _ways(All((one, *everyone)))) for one in someone)
+    words = [frozenset(fact.words) for fact in facts if fact.operation == "in" and fact.wanted]
+    if key in held or words:
+        candidates = frozenset.intersection(*words, *([held[key]] if key in held else []))
+        return any(all(_is_so(fact, word) for fact in facts) for word in candidates)
+    return not any(_excludes(one, two) for one, two in product(facts, facts))
+
+
+def _is_so(fact: Fact, word: str) -> bool:
+    """Say whether a text is as a fact wants it."""
+    if fact.operation == "in":
+        return (word in fact.words) == fact.wanted
+    (text,) = fact.words
+    held = {"contains": text in word, "startsWith": word.startswith(text), "endsWith": word.endswith(text)}
+    return held[fact.operation] == fact.wanted
+
+
+def _excludes(one: Fact, two: Fact) -> bool:
+    """Say whether no text at all is as both want it; in doubt it may be."""
+    if one.operation == "in" or two.operation == "in":
+        return False  # a text must be none of some words: there are others
+    (text,), (other,) = one.words, two.words
+    if not one.wanted:
+        return not text
+    if not two.wanted:
+        held = {"contains": other in text, "startsWith": text.startswith(other), "endsWith": text.endswith(other)}
+        return held[two.operation] and two.operation in ("contains", one.operation)
+    if one.operation != two.operation or one.operation == "contains":
+        return False
+    ends = str.startswith if one.operation == "startsWith" else str.endswith
+    return not ends(text, other) and not ends(other, text)
+
+
+def _lasts(facts: list[Fact], least: Fraction) -> bool:
+    """Say whether some time, of `least` at least, is as all comparisons want it."""
+    lower, upper, open_below, open_above = least, None, False, False
+    without = {fact.seconds for fact in facts if fact.operation == "!="}
+    for fact in facts:
+        if fact.operation in (">", ">=", "==") and fact.seconds >= lower:
+            open_below = (open_below and fact.seconds == lower) or fact.operation == ">"
+            lower = fact.seconds
+        if fact.operation in ("<", "<=", "==") and (upper is None or fact.seconds <= upper):
+            open_above = (open_above and fact.seconds == upper) or fact.operation == "<"
+            upper = fact.seconds
+    if upper is None or lower < upper:
         return True
-    return any(
-        judged.evaluate(activation(_values(dict(zip(domains, chosen, strict=True))))).value is True
-        for chosen in product(*domains.values())
-        if _lasts(dict(zip(domains, chosen, strict=True)), hold)
-    )
-
-
-def _conjuncts(source: str) -> Iterator[str]:
-    """Yield the parts of the outermost `&&`; the whole where an `||` or a choice stands outside of brackets."""
-    bare, depth, cuts = blanked(source), 0, [0]
-    for at, letter in enumerate(bare):
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(letter, 0)
-        if not depth and (bare.startswith("||", at) or (letter == "?" and bare[at - 1 : at] not in (".", "["))):
-            yield source
-            return
-        if not depth and bare.startswith("&&", at):
-            cuts += [at, at + 2]
-    cuts.append(len(source))
-    yield from (source[start:end] for start, end in zip(cuts[::2], cuts[1::2], strict=True))
-
-
-def _is_judged(part: str) -> bool:
-    bare = blanked(part)
-    names = set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", bare))
-    calls = set(_CALL.findall(bare))
-    compares_texts = re.search(r"[<>+]", bare) is not None and "failing_for" not in names
-    lists = not names.isdisjoint(scope.LISTS)
-    return not (
-        names & _UNJUDGED or calls - _KNOWN_CALLS or compares_texts or (lists and _ENTRY_FIELD.search(bare) is not None)
-    )
-
-
-def _domains(judged: Expression, healths: frozenset[Health]) -> dict[str, list[object]]:
-    """Return what each variable may hold, by `name` or `name.field`."""
-    texts = list(dict.fromkeys(one or two for one, two in _LITERAL.findall(judged.source)))
-    bare = blanked(judged.source)
-    domains: dict[str, list[object]] = {name: list(_lists()) for name in sorted(judged.uses & set(scope.LISTS))}
-    if "suspended" in judged.uses:
-        domains["suspended"] = [True, False]
-    if "failing_for" in judged.uses:
-        domains["failing_for"] = list(_durations(judged.source))
-    if not judged.uses.isdisjoint({"health", "failing_for"}):
-        domains["health"] = [health.value for health in Health if health in healths]
-    for name, field in sorted(set(_READ.findall(bare))):
-        key = f"{name}.{field}"
-        if name in judged.uses & set(scope.FIELDS):
-            domains[key] = list(WORDS.get(key) or _texts(texts))
-    return domains
-
-
-def _texts(texts: list[str]) -> Iterator[str]:
-    """Yield every text compared with, any of them together, nothing, and something else."""
-    yield from ("", "\0", *texts)
-    for count in range(2, min(len(texts), MOST_TOGETHER) + 1):
-        for chosen in permutations(texts, count):
-            yield from (between.join(chosen) for between in ("", "\0"))
-
-
-def _lists() -> Iterator[list[dict[str, str]]]:
-    """Yield lists of other objects: none, one of each health, two of any, and all."""
-    entries = [{"kind": "", "namespace": "", "name": "", "health": health.value} for health in Health]
-    for count in (0, 1, 2, len(entries)):
-        yield from (list(chosen) for chosen in combinations(entries, count))
-
-
-def _durations(source: str) -> Iterator[timedelta]:
-    """Yield no time, and of each duration compared with: itself, a little less, a little more."""
-    yield timedelta(0)
-    for text in _DURATION.findall(source):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-        yield from (timedelta(seconds=max(0.0, seconds + more)) for more in (-1.0, 0.0, 1.0))
-    yield timedelta(days=365)
-
-
-def _lasts(chosen: dict[str, object], hold: float) -> bool:
-    """Say whether time and health go together: what fails for less than the rule's hold is not told."""
-    failing = chosen.get("failing_for")
-    if not isinstance(failing, timedelta):
-        return True
-    fails = chosen["health"] in {health.value for health in FAILS}
-    return failing.total_seconds() >= hold or not fails
-
-
-def _values(chosen: dict[str, object]) -> dict[str, object]:
-    """Return values of whole variables from those of their fields."""
-    values: dict[str, object] = {}
-    for key, value in chosen.items():
-        name, _, field = key.partition(".")
-        if field:
-            held = values.setdefault(name, {})
-            assert isinstance(held, dict)  # noqa: S101 - made on the line above
-            held[field] = value
-        else:
-            values[name] = value
-    return values
+    return lower == upper and not open_below and not open_above and lower not in without

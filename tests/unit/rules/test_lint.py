@@ -100,7 +100,7 @@ def test_an_expression_that_nothing_makes_true_is_told(match: str, when: str, wo
         "health == 'Failed' || health == 'Current' && health == 'Failed'",
         "health == 'Failed' ? suspended : !suspended",
         "object.?spec.?x.orValue(1) == 1 && has(ready.reason)",
-        "ready.reason in ['a', 'b', 'c', 'd', 'e', 'f'] && ready.message == 'a' && ref.name == 'b' && ref.kind == 'c'",
+        "ready.reason in ['a', 'b', 'c', 'd', 'e'] && ready.message == 'a' && ref.name == 'b' && ref.kind == 'Bucket'",
         "ready.reason > 'z' && suspended",
         "dependents.exists(d, d.name == 'x') && dependents.all(d, d.name == 'x')",
     ],
@@ -115,6 +115,26 @@ def test_a_rule_that_waits_longer_than_its_expression_lasts_is_told(most: str, t
     assert bool(found) == told
     if told:
         assert "with health Failed and for 120 s nothing makes the expression true" in found[0]
+
+
+def test_what_is_waited_for_in_vain_makes_a_rule_fire_and_is_left_alone() -> None:
+    assert warnings("{kind: Bucket}", "  when: suspended && !suspended\n  absent_for: 1h\n") == []
+
+
+def test_an_object_that_only_waits_has_failed_for_no_time() -> None:
+    waits = "{kind: Bucket, health: [Failed, Blocked]}"
+    assert warnings(waits, "  when: failing_for < duration('1m')\n  for: 2m\n") == []
+
+
+def test_what_the_match_fixes_is_told_with_the_expression_that_denies_it() -> None:
+    match = "{kind: HelmRelease, namespace: a, name: 'b*', health: Suspended}"
+    (kind,) = warnings(match, "  when: ref.kind == 'Kustomization' && suspended\n")
+    assert "with kind HelmRelease nothing makes the expression true" in kind
+    (namespace,) = warnings(match, "  when: ref.namespace in ['b', 'c']\n")
+    assert "with namespace a nothing" in namespace
+    (suspended,) = warnings(match, "  when: '!suspended'\n")
+    assert "with health Suspended nothing" in suspended
+    assert warnings(match, "  when: ref.name == 'c' || ref.name == 'b'\n") == []
 
 
 def test_a_step_of_a_sequence_that_nothing_makes_true_is_told() -> None:
@@ -199,6 +219,7 @@ def test_detectors_are_named_in_kebab_case() -> None:
         ("ready.status != 'true'", "ready.status is never 'true', did you mean 'True'?"),
         ('event.type == "Error"', "event.type is never 'Error'"),
         ("stalled.status == 'yes'", "stalled.status is never 'yes'"),
+        ("dependents.exists(d, d.health in ['failed'])", "an entry's health is never 'failed', did you mean 'Failed'?"),
     ],
 )
 def test_a_word_that_a_variable_never_holds_is_told(when: str, words: str) -> None:
