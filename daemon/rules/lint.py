@@ -6,21 +6,22 @@ Limit: it knows what is true of every object, not what this cluster holds.
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from functools import cache
 
-from daemon.flux.kinds import WATCHED
+from daemon.flux.kinds import WATCHED, group_for_kind
 from daemon.flux.reasons import kinds_that_give, reasons_of_kind
 from daemon.model.errors import Problem
 from daemon.model.findings import Severity
 from daemon.model.objects import Health
 from daemon.rules.catalogue import TARGETS
-from daemon.rules.expression import activation
+from daemon.rules.expression import Activation, activation
 from daemon.rules.formula import ENTRY
 from daemon.rules.reach import WORDS, asked, can_be_true
 from daemon.rules.ruleset import Match, Route, Rule, RuleSet
+from daemon.rules.sample import least
 
 NEVER_NOT_WELL = frozenset({Health.CURRENT})
 _WATCHED = {kind.kind: kind for kind in WATCHED}
-_EMPTY = activation({})
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -45,17 +46,25 @@ def _of_rule(rule: Rule) -> Iterator[str]:
     for text in (match.namespace, match.name):
         if text != text.lower():
             yield f"never fires: names in Kubernetes are lower-case, {text!r} is not"
-    if rule.when is not None:
-        answer = rule.when.evaluate(_EMPTY)
-        if not rule.when.uses:
+    for test in rule.tests:
+        if not test.uses:
             yield "the expression reads nothing of the object, so it is always the same"
-        elif answer.value is None:
-            yield f"the expression fails where a field is absent ({answer.error}): use has() or .?field.orValue(...)"
+            continue
+        error = next(filter(None, (test.evaluate(_least(kind)).error for kind in sorted(match.kinds))), "")
+        if error:
+            yield f"the expression fails where a field is absent ({error}): use has() or .?field.orValue(...)"
     words = list(_of_words(rule))
     yield from words or _of_contradictions(rule)
     yield from _of_reasons(match)
     yield from (f"its route: {text}" for text in _of_targets(rule.route))
     yield from _of_examples(rule)
+
+
+@cache
+def _least(kind: str) -> Activation:
+    """Return the variables of the least object of a kind, that changed in nothing."""
+    raw = least(group_for_kind(kind), kind)
+    return activation({"object": raw, "old": raw})
 
 
 def _of_words(rule: Rule) -> Iterator[str]:

@@ -53,8 +53,44 @@ def test_a_rule_that_can_never_fire_is_told_with_its_place(match: str, words: st
 
 def test_f045_an_expression_that_fails_on_an_absent_field_is_told_to_use_has() -> None:
     (warning,) = warnings("{kind: Bucket}", "  when: object.spec.path == './'\n")
-    assert 'the expression fails where a field is absent (Key not found in map : "spec"): use has()' in warning
+    assert 'the expression fails where a field is absent (Key not found in map : "path"): use has()' in warning
     assert warnings("{kind: Bucket}", "  when: object.?spec.?path.orValue('') == './'\n") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "when"),
+    [
+        (
+            "Kustomization",
+            "object.metadata.name == 'x' && object.metadata.namespace != '' && object.metadata.uid != ''",
+        ),
+        ("Kustomization", "object.metadata.generation != old.metadata.generation && object.apiVersion != ''"),
+        ("Kustomization", "object.spec.sourceRef.name != old.spec.sourceRef.name || object.spec.prune"),
+        ("[HelmRelease, GitRepository]", "object.spec.interval != old.spec.interval"),
+        ("HelmRelease", "object.spec.chart.spec.version != object.spec.chartRef.name"),
+        ("[GitRepository, HelmRepository, OCIRepository]", "object.spec.url.startsWith('http')"),
+        ("Node", "object.metadata.name == 'x'"),
+        ("DaemonSet", "object.metadata.generation > 1"),
+        ("Kustomization", "ready.reason == 'BuildFailed' && object.spec.path == './'"),
+    ],
+)
+def test_f045_what_every_object_has_is_read_without_a_warning(kind: str, when: str) -> None:
+    assert warnings(f"{{kind: {kind}}}", f'  when: "{when}"\n') == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "field"),
+    [
+        ("Kustomization", "old.spec.path != object.spec.path", "path"),
+        ("[GitRepository, Bucket]", "object.spec.url != ''", "url"),
+        ("Node", "object.metadata.namespace == ''", "namespace"),
+        ("ConfigMap", "object.metadata.labels.team == ''", "labels"),
+    ],
+)
+def test_f045_what_some_objects_lack_is_told(kind: str, when: str, field: str) -> None:
+    assert f'Key not found in map : "{field}"' in warnings(f"{{kind: {kind}}}", f'  when: "{when}"\n')[-1]
+    steps = f'  sequence: [{{when: suspended}}, {{when: "{when}", within: 5m}}]\n'
+    assert f'"{field}"' in warnings(f"{{kind: {kind}}}", steps)[-1]
 
 
 def test_an_expression_that_is_always_the_same_is_told() -> None:
