@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from daemon.flux.kinds import WATCHED, group_for_kind
-from daemon.flux.reasons import kinds_that_give, reasons_of_kind
+from daemon.flux.kinds import KINDS, WATCHED, group_for_kind
+from daemon.flux.reasons import BY_REASON, ReasonClass, kinds_that_give, reasons_of_kind
 from daemon.model.errors import Problem
 from daemon.model.findings import Severity
 from daemon.model.objects import Health
@@ -21,6 +21,29 @@ from daemon.rules.ruleset import Match, Route, Rule, RuleSet
 from daemon.rules.sample import least
 
 NEVER_NOT_WELL = frozenset({Health.CURRENT})
+BROKEN = frozenset({Health.FAILED, Health.BLOCKED})
+"""Health that only conditions tell of."""
+SILENT = frozenset(kind.kind for kind in WATCHED if not kind.conditions)
+WAITING = frozenset({ReasonClass.BLOCKED, ReasonClass.SYMPTOM, ReasonClass.PROGRESSING})
+SUCCESSES = frozenset(
+    {
+        "Succeeded",
+        "ReconciliationSucceeded",
+        "InstallSucceeded",
+        "UpgradeSucceeded",
+        "TestSucceeded",
+        "NoDriftDetected",
+        "GitOperationSucceeded",
+        "BucketOperationSucceeded",
+        "IndexationSucceed",
+        "ChartPullSucceeded",
+        "ChartPackageSucceeded",
+        "ArtifactUpToDate",
+    }
+)
+"""Reasons of a Ready that is True. A rollback or an uninstall that succeeded is none: the release is not Ready then."""
+_NEAR = 0.8
+_KINDS = tuple(kind.kind for kind in KINDS)
 _WATCHED = {kind.kind: kind for kind in WATCHED}
 _GLOB = re.compile(r"[*?\[]")
 
@@ -35,14 +58,11 @@ def _of_rule(rule: Rule) -> Iterator[str]:
     match = rule.match
     if not rule.enabled:
         return
-    if match.reasons and match.health and match.health <= NEVER_NOT_WELL:
-        yield "never fires: a reason is asked of objects that are not well, and health asks for Current"
     for kind in sorted(match.kinds - set(_WATCHED)):
         near = get_close_matches(kind, _WATCHED, 1)
         yield f"never fires for {kind}: it is not watched" + (f", did you mean {near[0]}?" if near else "")
-    silent = match.kinds <= {kind.kind for kind in WATCHED if not kind.conditions}
-    if match.health == {Health.FAILED} and silent:
-        yield f"never fires: {' and '.join(sorted(match.kinds))} have no conditions, so they never are Failed"
+    if rule.absent_for is None:
+        yield from _of_health(match)
     for text in (match.namespace, match.name):
         if text != text.lower():
             yield f"never fires: names in Kubernetes are lower-case, {text!r} is not"
@@ -55,7 +75,8 @@ def _of_rule(rule: Rule) -> Iterator[str]:
             yield f"the expression fails where a field is absent ({error}): use has() or .?field.orValue(...)"
     words = list(_of_words(rule))
     yield from words or _of_contradictions(rule)
-    yield from _of_reasons(match)
+    yield from _of_kinds(rule)
+    yield from _of_reasons(rule)
     yield from (f"its route: {text}" for text in _of_targets(rule.route))
     yield from _of_examples(rule)
 
@@ -101,6 +122,8 @@ def _of_contradictions(rule: Rule) -> Iterator[str]:
 def _held(match: Match) -> dict[str, frozenset[str]]:
     """Return what some variables can only hold in objects that a rule is about."""
     held = {"ref.kind": match.kinds}
+    if match.kinds <= SILENT:
+        held |= {"ready.status": frozenset({""}), "stalled.status": frozenset({""})}
     if match.health:
         held["health"] = frozenset(health.value for health in match.health)
     for name, glob in (("ref.namespace", match.namespace), ("ref.name", match.name)):
@@ -109,19 +132,53 @@ def _held(match: Match) -> dict[str, frozenset[str]]:
     return held
 
 
-def _of_reasons(match: Match) -> Iterator[str]:
-    """Tell of reasons that Flux gives, but never for the kinds of the rule, and of slips of the pen."""
+def _of_health(match: Match) -> Iterator[str]:
+    """Tell of a health that the kinds of the rule, or the reasons that it asks for, never go with."""
+    kinds = " and ".join(sorted(match.kinds))
+    if match.kinds <= SILENT and match.health and match.health <= BROKEN:
+        yield f"never fires: {kinds} have no conditions, so they never are {_or(match.health)}"
+    elif match.kinds <= SILENT and match.reasons:
+        yield f"never fires: {kinds} have no conditions, so they never give a reason"
+    if match.reasons and match.health and match.health <= NEVER_NOT_WELL:
+        yield "never fires: a reason is asked of objects that are not well, and health asks for Current"
+    waiting = match.reasons and all(BY_REASON.get(reason) in WAITING for reason in match.reasons)
+    if waiting and match.health == {Health.FAILED} and all(map(reasons_of_kind, match.kinds)):
+        yield f"never fires: with reason {_or(match.reasons)} an object waits or is at work, it never is Failed"
+
+
+def _of_kinds(rule: Rule) -> Iterator[str]:
+    """Tell of slips of the pen in the kinds that an expression compares with."""
+    for test in rule.tests:
+        for word in dict.fromkeys(word for name in ("ref.kind", f"{ENTRY}.kind") for word in asked(test, name)):
+            near = get_close_matches(word, _KINDS, 1, _NEAR)
+            if near and word not in _KINDS:
+                yield f"no kind is called {word!r}, did you mean {near[0]!r}?"
+
+
+def _of_reasons(rule: Rule) -> Iterator[str]:
+    """Tell of reasons that Flux gives, but never for the kinds of the rule or never for bad news, and of slips."""
+    match = rule.match
+    for reason in sorted(match.reasons & SUCCESSES):
+        yield f"never fires for {reason}: match.reason is asked of objects that are not well, and that is good news"
     possible = [reasons_of_kind(kind) for kind in sorted(match.kinds)]
     if not all(possible):
         return  # of some kind we do not know what it can say
     known = frozenset[str]().union(*possible)
-    for reason in sorted(match.reasons - known):
-        given_by = kinds_that_give(reason)
-        near = get_close_matches(reason, known, 1, 0.8)
-        if given_by:
-            yield f"never fires for {reason}: that is a reason of {' and '.join(given_by)} alone"
-        elif near:
-            yield f"never fires for {reason}: Flux does not say so, did you mean {near[0]}?"
+    in_tests = [word for test in rule.tests for word in asked(test, "ready.reason") if word]
+    for start, reasons in (("never fires for", sorted(match.reasons)), ("ready.reason is never", in_tests)):
+        for reason in dict.fromkeys(reasons):
+            given_by = kinds_that_give(reason)
+            near = get_close_matches(reason, known, 1, _NEAR)
+            if reason in known:
+                continue
+            if given_by:
+                yield f"{start} {reason}: that is a reason of {' and '.join(given_by)} alone"
+            elif near:
+                yield f"{start} {reason}: Flux does not say so, did you mean {near[0]}?"
+
+
+def _or(words: Iterable[str]) -> str:
+    return " or ".join(sorted(words))
 
 
 def _of_targets(targets: Iterable[str]) -> Iterator[str]:

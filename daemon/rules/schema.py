@@ -87,6 +87,13 @@ def _moment(value: object) -> datetime:
     raise ValueError("a moment is written as 2026-01-31T22:00:00Z, with its zone")
 
 
+def _lasting(value: object) -> float:
+    seconds = seconds_of(value)
+    if not seconds:
+        raise ValueError("no time at all is too short: nothing fits into it")
+    return seconds
+
+
 _DURATION_SCHEMA: dict[str, JsonValue] = {
     "type": "string",
     "pattern": r"^(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$",
@@ -94,6 +101,7 @@ _DURATION_SCHEMA: dict[str, JsonValue] = {
     "errorMessage": "a duration needs a unit, such as 30s, 5m or 1h30m",
 }
 Duration = Annotated[float, BeforeValidator(seconds_of), WithJsonSchema(_DURATION_SCHEMA)]
+Lasting = Annotated[float, BeforeValidator(_lasting), WithJsonSchema(_DURATION_SCHEMA)]
 MaybeDuration = Annotated[Duration | None, WithJsonSchema({**_DURATION_SCHEMA, "type": ["string", "null"]})]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Cron = Annotated[str, Field(json_schema_extra={"examples": ["17 * * * *"]}), BeforeValidator(_cron)]
@@ -219,7 +227,7 @@ class CountShape(Shape):
     """The test must have become true so often within so long."""
 
     at_least: int = Field(ge=2, le=MOST_COUNTED)
-    within: Duration
+    within: Lasting
 
 
 class StageShape(Shape):
@@ -242,7 +250,7 @@ class RuleSpec(Shape):
     match: MatchShape
     when: Text | None = None
     count: CountShape | None = None
-    absent_for: MaybeDuration = None
+    absent_for: Annotated[Lasting | None, WithJsonSchema({**_DURATION_SCHEMA, "type": ["string", "null"]})] = None
     sequence: list[StageShape] = Field(default=[], max_length=5)
     hold: Duration = Field(default=0.0, alias="for")
     keep_firing_for: Duration = 0.0

@@ -424,6 +424,8 @@ def test_evidence_that_does_not_exist_is_refused_with_what_there_is() -> None:
         ("sequence: [{when: suspended, within: 1m}, {when: suspended, within: 1m}]", "is the first, so it has no"),
         ("sequence: [{when: suspended}, {when: suspended}]", "says how long after the one before it"),
         ("sequence: [{when: suspended}, {when: suspendd, within: 1m}]", "suspendd"),
+        ("count: {at_least: 2, within: 0s}, when: suspended", "spec.count.within: no time at all is too short"),
+        ("absent_for: 0m, when: suspended", "spec.absent_for: no time at all is too short"),
         ("when: suspended, inhibited_by: [{rule: nobody}]", "no other rule or detector is called 'nobody'"),
         ("when: suspended, inhibited_by: [{rule: x}]", "no other rule or detector is called 'x'"),
         ("when: suspended, inhibited_by: [{rule: two-owner}]", "did you mean 'two-owners'?"),
@@ -467,40 +469,3 @@ def test_f047_one_changed_character_is_compiled_or_refused_and_never_crashes(ind
     except ConfigError as error:
         problems = error.problems
     assert {problem.file for problem in problems} <= {"a.yaml"}
-
-
-DETECTOR = """
-apiVersion: fluxmedic.dev/v1
-kind: Detector
-metadata: {name: two-owners}
-spec:
-  examples:
-    - name: fires
-      object: {kind: HelmRelease, name: db}
-      given: {ready: "True", others: [{kind: Node, name: one}, {kind: HelmRelease, name: b}]}
-      after: 1s
-      expect: {state: firing}
-"""
-
-
-def test_examples_of_a_detector_stay_when_a_later_file_only_switches_it_off() -> None:
-    off = "apiVersion: fluxmedic.dev/v1\nkind: Detector\nmetadata: {name: two-owners}\nspec: {enabled: false}\n"
-    found = compile_rules([("a.yaml", DETECTOR), ("b.yaml", off)])
-    assert found.detectors_off == {"two-owners"}
-    (example,) = found.detector_examples["two-owners"]
-    assert (example.kind, example.namespace, example.object_name) == ("HelmRelease", "flux-system", "db")
-    assert [other.state.ready for other in example.given[0].others] == ["", "True"]  # a Node has conditions of its own
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        ("object: {kind: HelmRelease, name: db}", "object: {name: db}", "say which object it is about: object.kind"),
-        ("{kind: Node, name: one}", "{kind: Node}", "given.0.others.0: another object needs kind and name, or raw"),
-        ("{kind: Node, name: one}", "{kind: Node, named: one}", "unknown key 'named'"),
-    ],
-)
-def test_f046_a_mistake_in_an_example_of_a_detector_is_refused(old: str, new: str, problem: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        compile_rules([("a.yaml", DETECTOR.replace(old, new))])
-    assert problem in str(caught.value)

@@ -202,6 +202,61 @@ def test_a_reason_that_no_kind_of_the_rule_gives_is_told(match: str, words: str 
     assert warnings(match) == ([f"r.yaml:1:1: r: {words}"] if words else [])
 
 
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        ("{kind: HelmRelease, reason: UpgradeSucceeded}", "never fires for UpgradeSucceeded: match.reason is asked of"),
+        ("{kind: [HelmRelease, FluxInstance], reason: [ReconciliationSucceeded, X]}", "that is good news"),
+        ("{kind: HelmRelease, health: Failed, reason: DependencyNotReady}", "an object waits or is at work"),
+        ("{kind: Kustomization, health: Failed, reason: [Progressing, DependencyNotReady]}", "it never is Failed"),
+        ("{kind: Alert, reason: Failed}", "Alert have no conditions, so they never give a reason"),
+        ("{kind: [Alert, Provider], health: [Failed, Blocked]}", "so they never are Blocked or Failed"),
+    ],
+)
+def test_a_match_that_contradicts_itself_is_told(match: str, words: str) -> None:
+    (warning,) = warnings(match)
+    assert "never fires" in warning
+    assert words in warning
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "{kind: HelmRelease, reason: [RollbackSucceeded, UninstallSucceeded]}",
+        "{kind: HelmRelease, health: Failed, reason: [DependencyNotReady, UpgradeFailed]}",
+        "{kind: HelmRelease, health: [Failed, Blocked], reason: DependencyNotReady}",
+        "{kind: FluxInstance, health: Failed, reason: Progressing}",
+        "{kind: [Alert, Bucket], health: Failed, reason: Failed}",
+        "{kind: Alert, health: [Failed, Current]}",
+    ],
+)
+def test_a_match_that_may_hold_is_left_alone(match: str) -> None:
+    assert warnings(match) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "words"),
+    [
+        ("HelmRelease", "ready.reason == 'UpgradeFaild'", "ready.reason is never UpgradeFaild: Flux does not say so"),
+        ("HelmRelease", "ready.reason in ['BuildFailed']", "ready.reason is never BuildFailed: that is a reason of"),
+        ("HelmRelease", "!(ready.reason in ['UpgradeFaild', ''])", None),
+        ("HelmRelease", "ready.reason == '' || ready.reason == 'OurOwnReason'", None),
+        ("FluxInstance", "ready.reason == 'UpgradeFaild'", None),
+        ("HelmRelease", "dependents.exists(d, d.kind == 'Kustomisation')", "no kind is called 'Kustomisation', did"),
+        ("HelmRelease", "dependents.exists(d, d.kind in ['HelmRelease', 'Widget'])", None),
+        ("Alert", "ready.status == 'False'", "with ready.status empty nothing makes"),
+    ],
+)  # fmt: skip
+def test_what_flux_never_says_is_told_of_expressions_too(kind: str, when: str, words: str | None) -> None:
+    found = warnings(f"{{kind: {kind}}}", f'  when: "{when}"\n')
+    assert len(found) == bool(words)
+    assert (words or "") in "".join(found)
+
+
+def test_how_long_something_is_absent_is_asked_of_any_health() -> None:
+    assert warnings("{kind: Bucket, health: Current, reason: Failed}", "  absent_for: 1h\n") == []
+
+
 def test_a_target_that_nobody_is_is_told_of_rules_and_routes() -> None:
     (warning,) = warnings(FAILED, "  route: [slack, slak]\n")
     assert warning == "r.yaml:1:1: r: its route: no target is called 'slak', there are log, slack, webhook"
