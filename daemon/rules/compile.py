@@ -19,6 +19,7 @@ from daemon.rules.build import Builder
 from daemon.rules.document import Document, Path, read
 from daemon.rules.lint import lint
 from daemon.rules.ruleset import Example, Procedure, Route, Rule, RuleSet, Window
+from daemon.rules.words import of_shape
 
 _KNOWN_KEYS = schema.keys()
 
@@ -139,7 +140,7 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
     except ValidationError as error:
         metadata = data.get("metadata")
         found.broken.add(str(metadata.get("name")) if isinstance(metadata, dict) else "")
-        told = [_told(document, each) for each in error.errors(include_url=False, include_context=False)]
+        told = [_told(document, each) for each in error.errors(include_url=False)]
         if model is schema.RuleDocument and isinstance(spec, dict):
             builder = Builder(document)
             builder.texts(spec)
@@ -163,8 +164,7 @@ def _told(document: Document, error: ErrorDetails) -> Problem:
         case "value_error":
             return document.problem(error["msg"].removeprefix("Value error, "), path)
         case _:
-            text = error["msg"].removeprefix("Input should be ")
-            return document.problem(f"should be {text}" if text != error["msg"] else text, path)
+            return document.problem(of_shape(error["type"], error["msg"], path, error.get("ctx", {})), path)
 
 
 def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> None:

@@ -17,7 +17,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from daemon.model.errors import ConfigError, Problem
-from daemon.rules import scope
+from daemon.rules import scope, words
 
 MAX_LENGTH = 2_000
 """Characters of one expression (promises: fault 44)."""
@@ -53,6 +53,8 @@ _GROWING = re.compile(rf"\.({'|'.join(GROWING)})\s*\(")
 _LIST = re.compile(rf"(?<![\w.])({'|'.join(scope.LISTS)})\b\s*")
 _MACRO = re.compile(r"\.\s*(filter|exists|exists_one|all|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _ENTRY = re.compile(r"\[[^\]]*\]\s*\.\??([A-Za-z_]\w*)(?!\w|\()")
+_PATTERN = re.compile(r"(?<!\w)matches\s*\((?:[^()]*,)?\s*([rR]?\"+)\s*\)")
+_BAD_PATTERN = "invalid regular expression:"
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 
 
@@ -118,27 +120,63 @@ class Expression:
 
 
 def compile_expression(source: str, *, file: str = "", line: int = 0, column: int = 0) -> Expression:
-    """Compile a test whose first character stands at file:line:column. Raises ConfigError with the exact place."""
+    """Compile a test whose first character stands at file:line:column. Raises ConfigError with every exact place."""
 
-    def refuse(text: str, row: int = 1, at: int = 1) -> NoReturn:
-        raise ConfigError(Problem(text, file, line and line + row - 1, column and column + at - 1))
+    def refuse(*found: tuple[str, int, int]) -> NoReturn:
+        places = dict.fromkeys((row, at, text) for text, row, at in found)
+        raise ConfigError(
+            *(Problem(text, file, line and line + row - 1, column and column + at - 1) for row, at, text in places)
+        )
 
     if len(source) > MAX_LENGTH:
-        refuse(f"the expression has {len(source)} characters, at most {MAX_LENGTH} are allowed: split the rule")
+        text = f"the expression has {len(source)} characters, at most {MAX_LENGTH} are allowed: split the rule"
+        refuse((text, 1, 1))
     bare = blanked(source)
-    for text, offset in _refusals(bare):
-        refuse(text, source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset))
+    wrong = [(text, *_row(source, offset)) for text, offset in (*_refusals(bare), *_patterns(source, bare))]
     try:
         compiled = _ENV.compile(source)
     except RuntimeError as error:
-        found = _PLACE.search(str(error))
-        if found is None or int(found.group(1)) < 1:
-            refuse("the expression is nested too deeply (limit 32): split it")
-        refuse(found.group(3), int(found.group(1)), int(found.group(2)))
+        refuse(*sorted(wrong + list(_complaints(str(error), source)), key=lambda each: each[1:]))
+    if wrong:
+        refuse(*sorted(wrong, key=lambda each: each[1:]))
     kind = compiled.return_type()
     if kind != cel.Type.BOOL:
-        refuse(f"the expression must be true or false, this one is {kind.name().lower()}: compare it with == or in")
+        name = kind.name().lower()
+        refuse((f"the expression must be true or false, this one is {name}: compare it with == or in", 1, 1))
     return Expression(source, frozenset(_NAME.findall(bare)) & frozenset(_TYPES), compiled)
+
+
+def _row(source: str, offset: int) -> tuple[int, int]:
+    """Return row and column of an offset, both from 1."""
+    return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
+
+
+def _complaints(error: str, source: str) -> Iterator[tuple[str, int, int]]:
+    """Yield what the library's compiler says, in words, with row and column; of syntax errors only the first."""
+    found = [(int(row), int(at), text) for row, at, text in _PLACE.findall(error)]
+    if not found or found[0][0] < 1:
+        yield "the expression is nested too deeply (limit 32): split it", 1, 1
+        return
+    for row, at, message in found[:1] if "Syntax error" in found[0][2] else found:
+        text, name = source.split("\n")[row - 1], words.unknown_name(message)
+        start = text.rfind(name, 0, at - 1 + len(name)) if name else -1
+        start = at - 1 if start < 0 else start
+        call = "." not in name and text[start + len(name) :].lstrip().startswith("(")
+        told = words.of_compiler(message, tuple(_TYPES), call=call)
+        if told:
+            yield told, row, start + 1
+
+
+def _patterns(source: str, bare: str) -> Iterator[tuple[str, int]]:
+    """Yield what is wrong with the regular expressions that stand in an expression, with the offset of each."""
+    for found in _PATTERN.finditer(bare):
+        literal = source[found.start(1) : found.end(1)]
+        try:
+            answer = str(_ENV.compile(f"''.matches({literal})").eval(_ENV.Activation({})).value())
+        except RuntimeError:
+            continue  # the literal itself is broken: the whole expression does not compile either
+        if _BAD_PATTERN in answer:
+            yield f"this is no regular expression (RE2): {answer.partition(_BAD_PATTERN)[2].strip()}", found.start(1)
 
 
 def blanked(source: str) -> str:

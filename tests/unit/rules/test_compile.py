@@ -218,9 +218,7 @@ def test_f046_a_wrong_shape_hides_no_mistake_in_the_texts_of_the_same_rule() -> 
 
 
 def test_f046_of_a_document_whose_spec_is_no_mapping_only_that_is_told() -> None:
-    assert wrong(document("Rule", "x", "3")) == [
-        "a.yaml:4:7: spec: should be a valid dictionary or instance of RuleSpec"
-    ]
+    assert wrong(document("Rule", "x", "3")) == ["a.yaml:4:7: spec: should be a mapping, with `key: value` below it"]
 
 
 def test_an_unknown_detector_is_refused() -> None:
@@ -228,6 +226,9 @@ def test_an_unknown_detector_is_refused() -> None:
     assert problem.startswith("a.yaml:3:18: metadata.name: unknown detector 'two-owner', there are applied-twice,")
 
 
+VARIABLES = (
+    "dependencies, dependents, event, failing_for, health, object, old, ready, ref, stalled, suspended, workload"
+)
 HEALTHS = "'Current', 'InProgress', 'Failed', 'Blocked', 'Suspended', 'Terminating', 'NotFound' or 'Unknown'"
 SILENCE = "{{match: {match}, starts: '2026-01-01T00:00:00Z', ends: '{ends}', comment: move, by: ann}}"
 
@@ -332,11 +333,13 @@ def test_f046_every_problem_of_every_file_is_told_at_once_with_its_place() -> No
     )
     assert wrong(first, second, "a: 1\na: 2\n", "\tx") == [
         "a.yaml:6:15: spec.when: ready has no field 'state', only status, reason, message",
+        "a.yaml:6:21: spec.when: == can't compare a text and a number",
+        f"a.yaml:6:29: spec.when: nothing is called nope: there are {VARIABLES}",
         "a.yaml:10:13: spec.summary: ref has no field 'nam', only kind, namespace, name",
         "b.yaml:4:7: spec.severity: 'severity' is missing",
         f"b.yaml:4:33: spec.match.health.0: should be {HEALTHS}",
         "b.yaml:4:39: spec.sverity: unknown key 'sverity', did you mean 'severity'?",
-        "b.yaml:4:63: spec.summary: String should have at least 1 character",
+        "b.yaml:4:63: spec.summary: must not be empty",
         "b.yaml:6:1: a document must be a mapping with apiVersion, kind, metadata and spec",
         "b.yaml:8:7: kind: unknown kind 'Rul', there are Rule, Procedure, Route, Silence, Window, Detector",
         "c.yaml:2:1: the key 'a' is given twice, first at 1:1",
@@ -348,7 +351,7 @@ def test_f046_every_problem_of_every_file_is_told_at_once_with_its_place() -> No
 def test_f046_a_type_error_in_a_folded_expression_is_found_on_its_own_line() -> None:
     text = edited("when: ready.status == 'False'", "when: >-\n    ready.status == 'False'\n    && health == 3")
     (problem,) = wrong(text)
-    assert problem.startswith("a.yaml:8:15: spec.when: found no matching overload for '_==_'")
+    assert problem.startswith("a.yaml:8:15: spec.when: == can't compare a text and a number")
 
 
 @pytest.mark.parametrize(
@@ -389,13 +392,13 @@ def test_f046_a_type_error_in_a_folded_expression_is_found_on_its_own_line() -> 
         ("${who} gone", "$ gone", "spec.checks.0.text: a $ must be followed by {parameter}"),
         ('"${count}"', '"${nope}"', "spec.checks.1.with.ready: unknown parameter 'nope', there are count, who"),
         ("17 * * * *", "17 * * *", "spec.schedule: a schedule has five fields"),
-        ("name: release-failed", "name: Release_Failed", "metadata.name: String should match pattern"),
+        ("name: release-failed", "name: Release_Failed", "metadata.name: a name has lower-case letters, digits"),
         ("fluxmedic.dev/v1", "fluxmedic.dev/v2", "a.yaml:1:13: apiVersion: should be 'fluxmedic.dev/v1'"),
         ("severity: warning", "severity: loud", "spec.severity: should be 'info', 'warning' or 'critical'"),
         ("keep_firing_for: 1m", "keep_fireing_for: 1m", "did you mean 'keep_firing_for'?"),
         ("keep_firing_for: 1m", "zzzzzz: 1m", "a.yaml:8:3: spec.zzzzzz: unknown key 'zzzzzz'"),
-        ("name: db,", "name: 7,", "spec.match.name: should be a valid string"),
-        ("attempts: 2", "attempts: 0", "spec.remediation.limits.attempts: should be greater than or equal to 1"),
+        ("name: db,", "name: 7,", "spec.match.name: should be a text: put it in quotes"),
+        ("attempts: 2", "attempts: 0", "spec.remediation.limits.attempts: should be 1 or more"),
     ],
 )  # fmt: skip
 def test_f046_a_mistake_is_refused_with_its_place(old: str, new: str, problem: str) -> None:
