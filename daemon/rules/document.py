@@ -23,6 +23,11 @@ Path = tuple[str | int, ...]
 _STANDARD = "tag:yaml.org,2002:"
 _TAGS = frozenset(f"{_STANDARD}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
 _QUOTED = ("'", '"', "|", ">")
+_ESCAPE = {
+    '"': re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[^xuU])"),
+    "'": re.compile("''"),
+}
+"""How one character may be written with several, by the style of the string."""
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, object] = {
@@ -50,8 +55,8 @@ class Document:
     keys: dict[Path, Place] = field(repr=False)
     texts: dict[Path, Place] = field(repr=False)
     """Where the first character of each string's content stands, behind a quote or on the line after `|`."""
-    folded: dict[Path, tuple[str, ...]] = field(repr=False)
-    """The source lines of strings whose lines YAML joined; columns in them must be found again."""
+    folded: dict[Path, tuple[str, str, tuple[str, ...]]] = field(repr=False)
+    """Of strings that YAML joined or unescaped: text, style and source lines; places in them must be found again."""
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return the place of the nearest thing known on the way to `path`."""
@@ -68,10 +73,10 @@ class Document:
 
     def inside(self, problem: Problem, path: Path) -> Problem:
         """Return a problem found inside the string at `path`, with the place in the file where a fold moved it."""
-        line, column = problem.line, problem.column
         start = self.texts[path]
-        if path in self.folded and line == start.line and column:
-            line, column = _unfold(self.folded[path], start, column - start.column)
+        line, column = problem.line, problem.column
+        if path in self.folded and column:
+            line, column = _unfold(*self.folded[path], start, line - start.line, column - start.column)
         return Problem(problem.text, self.file, line, column, ".".join(str(part) for part in path))
 
 
@@ -160,8 +165,8 @@ class _Reader:
     def _scalar(self, event: yaml.ScalarEvent, path: Path, place: Place) -> object:
         self._document.texts[path] = first = self._first_character(event, place)
         last = _place(event, end=True).line
-        if event.style != "|" and (event.style == ">" or last > place.line):
-            self._document.folded[path] = tuple(self.lines[first.line - 1 : last])
+        if event.style in ("'", '"', ">") or (event.style != "|" and last > place.line):
+            self._document.folded[path] = (event.value, event.style or "", tuple(self.lines[first.line - 1 : last]))
         if event.tag:
             return self._tagged(event.tag.removeprefix(_STANDARD), event.value, place)
         return event.value if event.style in _QUOTED else core(event.value)
@@ -202,14 +207,23 @@ def core(text: str) -> object:
     return text
 
 
-def _unfold(lines: tuple[str, ...], start: Place, offset: int) -> tuple[int, int]:
-    """Return line and column of the character that stands at `offset` in the joined text of a folded string."""
+def _unfold(text: str, style: str, lines: tuple[str, ...], start: Place, row: int, at: int) -> tuple[int, int]:
+    """Return line and column of the character that stands at `at` in a row of the text of a string in a file."""
+    offset = sum(len(line) + 1 for line in text.split("\n")[:row]) + at
+    index = 0
     for number, line in enumerate(lines):
-        indent = start.column - 1 if number == 0 else len(line) - len(line.lstrip())
-        length = len(line.strip() if number else line[indent:].rstrip())
-        if offset <= length:
-            return start.line + number, indent + offset + 1
-        offset -= length + 1
+        column = len(line) - len(line.lstrip()) if number else start.column - 1
+        while number and index < len(text) and text[index] in " \n":
+            index += 1  # what stands for the end of the line before
+        while column < len(line) and index < len(text):
+            written = _ESCAPE[style].match(line, column) if style in _ESCAPE else None
+            if written is None and line[column] != text[index]:
+                break
+            if index >= offset:
+                return start.line + number, column + 1
+            index, column = index + 1, column + (len(written.group()) if written is not None else 1)
+        if index == len(text) == offset:
+            return start.line + number, column + 1
     return start.line, start.column
 
 

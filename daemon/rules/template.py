@@ -7,9 +7,11 @@ Limits: 2,000 characters of source and of result; control and invisible formatti
 from the cluster can't move a terminal's cursor or turn text around. Escaping for a medium is the notifier's.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import NoReturn
 
 import jinja2
@@ -30,6 +32,7 @@ _ALLOWED = (
     nodes.CondExpr, nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Concat, nodes.Filter,
     nodes.Keyword, nodes.List, nodes.Tuple, nodes.Test,
 )  # fmt: skip
+_HOLE = re.compile(r"\{\{.*?(?:\}\}|$)|\{%.*?(?:%\}|$)", re.DOTALL)
 _ENV = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=False)
 
 
@@ -54,20 +57,26 @@ class Template:
 
 
 def compile_template(source: str, *, file: str = "", line: int = 0, column: int = 0) -> Template:
-    """Compile a message whose first character stands at file:line:column. Raises ConfigError with the place."""
+    """Compile a message whose first character stands at file:line:column. Raises ConfigError with every place."""
 
-    def refuse(text: str, row: int = 1) -> NoReturn:
-        raise ConfigError(Problem(text, file, line and line + row - 1, column if row == 1 else 0))
+    def refuse(*found: tuple[str, int]) -> NoReturn:
+        places = dict.fromkeys(
+            (*_row(source, offset), text) for text, offset in sorted(found, key=lambda each: each[1])
+        )
+        raise ConfigError(
+            *(Problem(text, file, line and line + row - 1, column and column + at - 1) for row, at, text in places)
+        )
 
     if len(source) > MAX_LENGTH:
-        refuse(f"the text has {len(source)} characters, at most {MAX_LENGTH} are allowed")
+        refuse((f"the text has {len(source)} characters, at most {MAX_LENGTH} are allowed", 0))
     try:
         tree = _ENV.parse(source)
-        for text, row in _refusals(tree):
-            refuse(text, row)
+        wrong = [(text, _offset(source, row, pattern)) for text, row, pattern in _refusals(tree)]
+        if wrong:
+            refuse(*wrong)
         compiled = _ENV.from_string(tree)
     except jinja2.TemplateSyntaxError as error:
-        refuse(error.message or "this is no template", error.lineno)
+        refuse((error.message or "this is no template", _offset(source, error.lineno, "")))
     static = "".join(str(node.data) for node in tree.find_all(nodes.TemplateData))
     return Template(source, frozenset(meta.find_undeclared_variables(tree)), compiled, static)
 
@@ -96,21 +105,41 @@ def _capped(pieces: Iterator[str]) -> Iterator[str]:
             return
 
 
-def _refusals(tree: nodes.Template) -> Iterator[tuple[str, int]]:
-    """Yield what the allowed part of the language does not have, with its line."""
+def _row(source: str, offset: int) -> tuple[int, int]:
+    """Return row and column of an offset, both from 1."""
+    return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
+
+
+def _offset(source: str, row: int, pattern: str) -> int:
+    """Return where the code that a pattern finds stands, in the row or behind it; else where that row's code begins."""
+    start = sum(len(line) + 1 for line in source.split("\n")[: row - 1])
+    holes = [hole.span() for hole in _HOLE.finditer(source) if hole.end() > start]
+    for begins, ends in holes if pattern else ():
+        found = re.compile(pattern).search(source, max(begins, start), ends)
+        if found is not None:
+            return found.end() - len(found.group(found.lastindex or 0))
+    return max(start, holes[0][0]) if holes else start
+
+
+def _refusals(tree: nodes.Template) -> Iterator[tuple[str, int, str]]:
+    """Yield what the allowed part of the language does not have, with its line and how it is written."""
     for node in tree.find_all(nodes.Node):
+        row, name = node.lineno, type(node).__name__.lower()
         if not isinstance(node, _ALLOWED):
-            yield (
-                f"{type(node).__name__.lower()} is not allowed in a text: only values, if, for and filters",
-                node.lineno,
-            )
+            yield f"{name} is not allowed in a text: only values, if, for and filters", row, ""
         elif isinstance(node, nodes.For) and any(node.find_all(nodes.For)):
-            yield "a for inside a for is not allowed", node.lineno
+            yield "a for inside a for is not allowed", row, ""
         elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            yield f"unknown filter {node.name!r}, there are {', '.join(sorted(FILTERS))}", node.lineno
+            text = f"unknown filter {node.name!r}, there are {', '.join(sorted(FILTERS))}"
+            yield text, row, rf"\|\s*({re.escape(node.name)})\b"
         elif isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
             fields = scope.FIELDS.get(node.node.name, ())
             if fields and node.attr not in fields:
-                yield f"{node.node.name} has no field {node.attr!r}, only {', '.join(fields)}", node.lineno
+                text = f"{node.node.name} has no field {node.attr!r}, only {', '.join(fields)}"
+                yield text, row, rf"\b{node.node.name}\s*\.\s*({node.attr})\b"
     for name in sorted(meta.find_undeclared_variables(tree) - scope.NAMES):
-        yield f"unknown variable {name!r}, there are {', '.join(sorted(scope.NAMES))}", 1
+        near = get_close_matches(name, scope.NAMES, 1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        rows = [node.lineno for node in tree.find_all(nodes.Name) if node.name == name]
+        text = f"unknown variable {name!r}, there are {', '.join(sorted(scope.NAMES))}{hint}"
+        yield text, min(rows), rf"(?<![\w.'\"]){name}\b"

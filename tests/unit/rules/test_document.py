@@ -95,6 +95,15 @@ def test_the_first_character_of_a_text_is_known(text: str, place: Place) -> None
         ("when: 'abc\n  def ghi'\n", "ghi", 2, 7),
         ("when: 'abc def'\n", "def", 1, 12),
         ("when: |\n  abc def\n", "def", 2, 7),
+        ("when: |\n  abc\n  x def\n", "def", 3, 5),
+        ("when: >-\n  abc\n\n  x def\n  y ghi\n", "def", 4, 5),
+        ("when: >-\n  abc\n\n  x def\n  y ghi\n", "ghi", 5, 5),
+        ("when: >-\n  abc\n    deep\n  def\n", "def", 4, 3),
+        ('when: "abc\\n  def"\n', "def", 1, 15),
+        ('when: "\\x41\\u0041\\U00000041\\"def"\n', "def", 1, 30),
+        ('when: "abc \\\n  def"\n', "def", 2, 3),
+        ("when: 'it''s def'\n", "def", 1, 14),
+        ("when: 'abc\n\n  x def'\n", "def", 3, 5),
     ],
 )
 def test_a_problem_inside_a_folded_text_is_found_again_in_the_file(
@@ -107,6 +116,11 @@ def test_a_problem_inside_a_folded_text_is_found_again_in_the_file(
     problem = Problem("x", "f.yaml", start.line + len(rows) - 1, start.column + len(rows[-1]))
     found = document.inside(problem, ("when",))
     assert (found.line, found.column, found.path) == (line, column, "when")
+
+
+def test_the_end_of_a_quoted_text_is_found_too() -> None:
+    found = one("when: 'a''b'\n").inside(Problem("x", "f.yaml", 1, 11), ("when",))
+    assert (found.line, found.column) == (1, 12)
 
 
 def test_a_place_beyond_a_folded_text_falls_back_to_its_start() -> None:

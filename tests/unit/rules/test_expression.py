@@ -239,7 +239,7 @@ def test_f046_every_mistake_of_an_expression_is_told_at_once() -> None:
         (3, 33, "ready has no field 'reso"),
         (4, 20, "an entry of dependents h"),
         (4, 49, "this is no regular expre"),
-        (4, 61, "nothing is called nope: "),
+        (4, 62, "nothing is called nope: "),
     ]
     with pytest.raises(ConfigError) as caught:
         compile_expression("health.matches('[') || ready.reson == '' || health.matches('a\\\\d(')")

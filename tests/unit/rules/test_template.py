@@ -95,12 +95,40 @@ def test_output_ends_while_it_is_made() -> None:
 def test_what_is_not_part_of_the_language_is_refused_with_its_place(source: str, words: str) -> None:
     problem = refused(source)
     assert words.lower() in problem.text.lower()
-    assert (problem.file, problem.line, problem.column) == ("r.yaml", 5, 12)
+    assert (problem.file, problem.line) == ("r.yaml", 5)
+    word = words.split("'")[1] if "unknown" in words or "no field" in words else ""
+    assert problem.column == 12 + source.index(word)
 
 
-def test_a_fault_on_a_later_line_is_told_on_that_line() -> None:
-    problem = refused("one\ntwo {{ ready.reson }}")
-    assert (problem.line, problem.column) == (6, 0)
+@pytest.mark.parametrize(
+    ("source", "line", "column"),
+    [
+        ("one\ntwo {{ ready.reson }}", 6, 25),
+        ("one\ntwo\n{{ nope }}", 7, 15),
+        ("nope {{ ref.name }} {{ nope }}", 5, 35),
+        ("one {{\n ref.name | center(1) }}", 6, 24),
+        ("one\n two {{ 2 ** 3 }}", 6, 17),
+        ("one\n {% if %}", 6, 13),
+        ("{{ (ready).reson }}", 5, 12),
+        ("{{ ref.name }}\n{{ ready. reson }}", 6, 22),
+    ],
+)
+def test_a_fault_is_told_where_it_stands(source: str, line: int, column: int) -> None:
+    problem = refused(source)
+    assert (problem.line, problem.column) == (line, column)
+
+
+def test_f046_every_mistake_of_a_text_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_template("{{ redy }} {{ ready.reson }}\n{{ ref.nam | center(1) }}", file="r.yaml", line=1, column=1)
+    told = [str(problem).partition(", ")[0] for problem in caught.value.problems]
+    assert told == [
+        "r.yaml:1:4: unknown variable 'redy'",
+        "r.yaml:1:21: ready has no field 'reson'",
+        "r.yaml:2:8: ref has no field 'nam'",
+        "r.yaml:2:14: unknown filter 'center'",
+    ]
+    assert "did you mean 'ready'?" in caught.value.problems[0].text
 
 
 def test_without_a_place_none_is_made_up() -> None:
