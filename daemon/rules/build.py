@@ -4,9 +4,11 @@ Problems are collected, not raised, so that a file with five mistakes is told al
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from string import Template as StringTemplate
 from typing import TypeVar
+
+from pydantic import ValidationError
 
 from daemon.flux.kinds import group_for_kind
 from daemon.model.errors import ConfigError, Problem
@@ -62,8 +64,8 @@ class Builder:
         """Note a problem at a path of the document."""
         self.problems.append(self.document.problem(text, path, key=key))
 
-    def rule(self, shape: schema.RuleDocument) -> Rule | None:
-        """Return the rule, or None when something in it can't be compiled."""
+    def rule(self, shape: schema.RuleDocument) -> Rule:
+        """Return the rule; where something in it can't be compiled, one without that."""
         name, spec = shape.metadata.name, shape.spec
         when = self._compiled(compile_expression, spec.when, ("spec", "when"))
         summary = self._compiled(compile_template, spec.summary, ("spec", "summary"))
@@ -80,18 +82,13 @@ class Builder:
             text = "asks nothing of the object: give match.health, match.reason, when or sequence"
             self.refuse(text, "spec", "match")
         stages = self._sequence(spec)
-        for index, name_of in enumerate(spec.evidence):
-            if name_of not in catalogue.EVIDENCE:
-                known = ", ".join(sorted(catalogue.EVIDENCE))
-                self.refuse(f"unknown evidence {name_of!r}, there are: {known}", "spec", "evidence", index)
-        if summary is None:
-            return None
+        self._evidence(spec.evidence)
         place = self.document.place(())
         return Rule(
             name,
             match,
             Severity[spec.severity.upper()],
-            summary,
+            summary or compile_template(""),
             when,
             Count(spec.count.at_least, spec.count.within) if spec.count else None,
             spec.absent_for,
@@ -112,14 +109,26 @@ class Builder:
             spec.enabled,
         )
 
-    def texts(self, spec: Mapping[str, object]) -> None:
-        """Compile the texts of a rule whose shape is wrong, so that one look tells all its mistakes."""
+    def loose(self, spec: Mapping[str, object]) -> None:
+        """Look at what can be judged alone in a rule whose shape is wrong, so that one look tells all its mistakes."""
         for key, compiler in _TEXTS.items():
             self._text(compiler, spec.get(key), ("spec", key))
-        stages = spec.get("sequence")
-        for index, stage in enumerate(stages if isinstance(stages, list) else ()):
-            if isinstance(stage, Mapping):
-                self._text(compile_expression, stage.get("when"), ("spec", "sequence", index, "when"))
+        for index, stage in _mappings(spec.get("sequence")):
+            self._text(compile_expression, stage.get("when"), ("spec", "sequence", index, "when"))
+        self._evidence(spec.get("evidence"))
+        remediation = spec.get("remediation")
+        for index, step in _mappings(remediation.get("steps") if isinstance(remediation, Mapping) else None):
+            try:
+                shape = schema.StepShape.model_validate(step)
+            except ValidationError:
+                continue  # told with the shape of the whole
+            self._step(index, shape)
+
+    def _evidence(self, names: object) -> None:
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str) and name and name not in catalogue.EVIDENCE:
+                known = ", ".join(sorted(catalogue.EVIDENCE))
+                self.refuse(f"unknown evidence {name!r}, there are: {known}", "spec", "evidence", index)
 
     def _text(self, compiler: Callable[..., object], text: object, path: Path) -> None:
         if isinstance(text, str) and text:
@@ -308,6 +317,28 @@ def _told(shape: schema.CheckShape) -> str:
     named = [shape.params[key] for key in ("kind", "namespace", "name") if shape.params.get(key)]
     rest = [f"{key} {value}" for key, value in shape.params.items() if key not in ("kind", "namespace", "name")]
     return " ".join([shape.probe, "/".join(named), ", ".join(rest)]).strip()
+
+
+def references(document: Document) -> Iterator[tuple[str, Path]]:
+    """Yield what a rule names as its recovery procedure and as its inhibitors, whatever its shape, with the paths."""
+    spec = document.data.get("spec") if isinstance(document.data, Mapping) else None
+    spec = spec if isinstance(spec, Mapping) else {}
+    remediation = spec.get("remediation")
+    wanted = remediation.get("recovery") if isinstance(remediation, Mapping) else None
+    if isinstance(wanted, str) and wanted:
+        yield wanted, ("spec", "remediation", "recovery")
+    for index, each in _mappings(spec.get("inhibited_by")):
+        if isinstance(each.get("rule"), str):
+            yield str(each["rule"]), ("spec", "inhibited_by", index, "rule")
+
+
+def _mappings(entries: object) -> Iterator[tuple[int, Mapping[str, object]]]:
+    """Yield the mappings of what should be a list of them, with their indices."""
+    yield from (
+        (index, each)
+        for index, each in enumerate(entries if isinstance(entries, list) else ())
+        if isinstance(each, Mapping)
+    )
 
 
 def _literal(glob: str) -> str:

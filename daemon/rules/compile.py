@@ -4,7 +4,8 @@ A later file overrides an earlier one by kind and name; a Rule with `overlay: tr
 All or nothing: with one problem there is no RuleSet, and the set in force stays.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
@@ -15,7 +16,7 @@ from daemon.model.errors import ConfigError, Problem
 from daemon.model.findings import Severity
 from daemon.model.notices import Silence
 from daemon.rules import catalogue, schema
-from daemon.rules.build import Builder
+from daemon.rules.build import Builder, references
 from daemon.rules.document import Document, Path, read
 from daemon.rules.lint import lint
 from daemon.rules.ruleset import Example, Procedure, Route, Rule, RuleSet, Window
@@ -83,11 +84,7 @@ def _take(found: _Files, document: Document) -> None:
     builder = Builder(document)
     match shape:
         case schema.RuleDocument():
-            rule = builder.rule(shape)
-            if rule is None:
-                found.broken.add(name)
-            else:
-                found.rules[name], found.sources[name] = rule, document
+            found.rules[name], found.sources[name] = builder.rule(shape), document
         case schema.OverlayDocument():
             _overlay(found, builder, shape)
         case schema.ProcedureDocument():
@@ -143,8 +140,9 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
         told = [_told(document, each) for each in error.errors(include_url=False)]
         if model is schema.RuleDocument and isinstance(spec, dict):
             builder = Builder(document)
-            builder.texts(spec)
+            builder.loose(spec)
             told += builder.problems
+            found.sources[str(metadata.get("name")) if isinstance(metadata, dict) else ""] = document
         found.problems.extend(sorted(told, key=lambda each: (each.line, each.column)))
         return None
 
@@ -189,17 +187,40 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
 
 
 def _check_references(found: _Files) -> None:
-    """Note recovery procedures and inhibiting rules that no file gives."""
-    for name, rule in found.rules.items():
-        wanted = rule.remediation.recovery if rule.remediation else ""
-        if wanted and wanted not in found.procedures and wanted not in found.broken:
-            near = get_close_matches(wanted, found.procedures, 1)
-            text = f"unknown procedure {wanted!r}" + (f", did you mean {near[0]!r}?" if near else "")
-            found.problems.append(found.sources[name].problem(text, ("spec", "remediation", "recovery")))
-        for index, inhibitor in enumerate(rule.inhibited_by):
-            known = found.rules.keys() | found.broken | catalogue.DETECTORS
-            if inhibitor.rule not in known or inhibitor.rule == name:
-                near = get_close_matches(inhibitor.rule, known, 1)
-                text = f"no other rule or detector is called {inhibitor.rule!r}"
-                text += f", did you mean {near[0]!r}?" if near and near[0] != name else ""
-                found.problems.append(found.sources[name].problem(text, ("spec", "inhibited_by", index, "rule")))
+    """Note recovery procedures and inhibiting rules that no file gives, and rules that keep each other quiet."""
+    rules = found.rules.keys() | found.broken | catalogue.DETECTORS
+    procedures = found.procedures.keys() | found.broken
+    for name, document in found.sources.items():
+        for wanted, path in references(document):
+            inhibits = path[-1] == "rule"
+            known = rules - {name} if inhibits else procedures
+            if wanted in known:
+                continue
+            near = get_close_matches(wanted, known, 1)
+            text = "no other rule or detector is called" if inhibits else "unknown procedure"
+            text += f" {wanted!r}" + (f", did you mean {near[0]!r}?" if near and wanted != name else "")
+            found.problems.append(document.problem(text, path))
+    for ring in _rings({name: rule for name, rule in found.rules.items() if rule.enabled}):
+        inhibitors = [each.rule for each in found.rules[ring[0]].inhibited_by]
+        path = ("spec", "inhibited_by", inhibitors.index(ring[1]), "rule")
+        text = f"these keep each other quiet, so that none of them is sent: {' by '.join((*ring, ring[0]))}"
+        found.problems.append(found.sources[ring[0]].problem(text, path))
+
+
+def _rings(rules: Mapping[str, Rule]) -> Iterator[tuple[str, ...]]:
+    """Yield each shortest ring of rules that inhibit one another, once, from its first rule on."""
+    seen: set[str] = set()
+    for name in rules:
+        ways: deque[tuple[str, ...]] = deque([(name,)])
+        reached = {name}
+        while ways and name not in seen:
+            way = ways.popleft()
+            for inhibitor in (each.rule for each in rules[way[-1]].inhibited_by):
+                if inhibitor == name and len(way) > 1:
+                    seen.update(way)
+                    yield way
+                    ways.clear()
+                    break
+                if inhibitor in rules and inhibitor not in reached:
+                    reached.add(inhibitor)
+                    ways.append((*way, inhibitor))

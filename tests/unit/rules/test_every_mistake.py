@@ -1,0 +1,100 @@
+"""Every mistake of a rule is told at once: none hides another, whatever it is."""
+
+import pytest
+
+from daemon.model.errors import ConfigError
+from daemon.rules.compile import compile_rules
+
+
+def document(kind: str, name: str, spec: str) -> str:
+    return f"apiVersion: fluxmedic.dev/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+
+
+def wrong(*texts: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        compile_rules((f"{index}.yaml", text) for index, text in enumerate(texts))
+    return [str(problem).split(": ", 2)[1] for problem in caught.value.problems]
+
+
+MANY = """
+  match: {kind: A, health: Failed}
+  severity: info
+  summary: "{{ nope }}"
+  evidence: [guess]
+  inhibited_by: [{rule: nobody}]
+  remediation: {mode: observe, recovery: none-such, steps: [{action: dance}, {action: reconcile, with: {x: 1}}]}
+  examples:
+    - {name: a, object: {kind: B}, given: {}, after: 1s, expect: {state: firing}}
+"""
+
+
+def test_f046_a_broken_text_hides_nothing_else() -> None:
+    assert wrong(document("Rule", "x", MANY)) == [
+        "spec.summary",
+        "spec.evidence.0",
+        "spec.remediation.steps.0.action",
+        "spec.remediation.steps.1.with.x",
+        "spec.examples.0.object.kind",
+        "spec.remediation.recovery",
+        "spec.inhibited_by.0.rule",
+    ]
+
+
+def test_f046_a_wrong_shape_hides_neither_evidence_nor_actions_nor_references() -> None:
+    assert wrong(document("Rule", "x", MANY.replace("severity: info", "sverity: info"))) == [
+        "spec.severity",
+        "spec.sverity",
+        "spec.summary",
+        "spec.evidence.0",
+        "spec.remediation.steps.0.action",
+        "spec.remediation.steps.1.with.x",
+        "spec.remediation.recovery",
+        "spec.inhibited_by.0.rule",
+    ]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "{evidence: guess, remediation: 3, inhibited_by: 4}",
+        "{evidence: [3, ''], remediation: {steps: [3, {action: ''}], recovery: 4}, inhibited_by: [3, {rule: 4}]}",
+        "{remediation: {steps: {a: b}, recovery: ''}, sequence: 3}",
+    ],
+)
+def test_f046_what_has_no_shape_at_all_is_told_as_that_alone(spec: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_rules([("a.yaml", document("Rule", "x", spec))])
+    assert not any("unknown" in problem.text or "called" in problem.text for problem in caught.value.problems)
+
+
+def inhibited(name: str, *by: str, more: str = "") -> str:
+    inhibitors = ", ".join(f"{{rule: {each}}}" for each in by)
+    spec = (
+        f"{{match: {{kind: Bucket, health: Failed}}, severity: info, summary: x, inhibited_by: [{inhibitors}]{more}}}"
+    )
+    return document("Rule", name, spec)
+
+
+@pytest.mark.parametrize(
+    ("rules", "ring"),
+    [
+        ([inhibited("a", "b"), inhibited("b", "a")], "a by b by a"),
+        ([inhibited("a", "two-owners", "b"), inhibited("b", "c"), inhibited("c", "d", "a"), inhibited("d")],
+         "a by b by c by a"),
+        ([inhibited("z", "a"), inhibited("a", "b"), inhibited("b", "c", "a"), inhibited("c")], "a by b by a"),
+    ],
+)  # fmt: skip
+def test_rules_that_keep_each_other_quiet_are_refused_with_their_place(rules: list[str], ring: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_rules((f"{index}.yaml", text) for index, text in enumerate(rules))
+    (problem,) = caught.value.problems
+    assert problem.text == f"these keep each other quiet, so that none of them is sent: {ring}"
+    assert problem.path.startswith("spec.inhibited_by.")
+    assert problem.line == 4
+
+
+def test_rules_that_inhibit_without_a_ring_are_fine() -> None:
+    files = [inhibited("a", "b", "c", "two-owners"), inhibited("b", "d"), inhibited("c", "d"), inhibited("d")]
+    assert len(compile_rules((f"{index}.yaml", text) for index, text in enumerate(files)).rules) == 4
+    off = [inhibited("a", "b"), inhibited("b", "a", more=", enabled: false")]
+    assert len(compile_rules((f"{index}.yaml", text) for index, text in enumerate(off)).rules) == 2
