@@ -6,7 +6,7 @@ import click
 
 from daemon.cli.output import emit, output_option, place, printable, say, table
 from daemon.cli.server import Document, ask, command, server_options
-from daemon.rules.catalogue import SILENCE_KEYS
+from daemon.rules.catalogue import SILENCE_KEYS, is_anything
 
 KEYS = SILENCE_KEYS | {"incident"}
 """What a silence may ask of an incident."""
@@ -31,6 +31,10 @@ def add(matcher: tuple[str, ...], length: str, comment: str, server: str, token_
         key, equals, _ = pair.partition("=")
         if key not in KEYS or not equals:
             raise click.UsageError(f"{pair!r} matches nothing: write KEY=GLOB with one of {', '.join(sorted(KEYS))}")
+    if is_anything(dict(pair.split("=", 1) for pair in matcher)):
+        raise click.UsageError("this silence matches everything: name a kind, namespace, name, rule or incident")
+    if not comment.strip():
+        raise click.BadParameter("say why: this is blank", param_hint="--comment")
     try:
         seconds = seconds_of(length)
     except ValueError as error:

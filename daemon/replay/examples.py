@@ -47,12 +47,24 @@ class ExampleResult:
 def run_examples(ruleset: RuleSet, only: str = "") -> list[ExampleResult]:
     """Run every example of every rule and detector (or of the one named) and return how each went, in their order.
 
-    A rule that an overlay changed is tested as it was before: its examples are of that one.
+    A rule or detector that an overlay changed is tested as it was before: its examples are of that one.
     """
-    ruleset = replace(ruleset, rules=tuple(rule.original or rule for rule in ruleset.rules))
+    ruleset = _as_written(ruleset)
     tests = [(rule.name, rule.examples) for rule in ruleset.rules]
     tests += [each for each in ruleset.detector_examples.items() if each[0] not in ruleset.detectors_off]
     return [_run(ruleset, name, each) for name, examples in tests if only in ("", name) for each in examples]
+
+
+def _as_written(ruleset: RuleSet) -> RuleSet:
+    """Return the rules and detectors as they were when their examples were written."""
+    severities, holds = dict(ruleset.detector_severity), dict(ruleset.detector_hold)
+    for name, (severity, hold) in ruleset.detector_written.items():
+        severities.pop(name, None)
+        holds.pop(name, None)
+        severities |= {name: severity} if severity is not None else {}
+        holds |= {name: hold} if hold is not None else {}
+    rules = tuple(rule.original or rule for rule in ruleset.rules)
+    return replace(ruleset, rules=rules, detector_severity=severities, detector_hold=holds)
 
 
 def difference(result: ExampleResult) -> list[str]:

@@ -17,6 +17,7 @@ from daemon.model.notices import Silence
 from daemon.model.objects import Health
 from daemon.model.remedies import Mode
 from daemon.rules import catalogue, schema
+from daemon.rules.catalogue import is_anything
 from daemon.rules.document import Document, Path
 from daemon.rules.expression import compile_expression
 from daemon.rules.ruleset import (
@@ -43,7 +44,6 @@ LONGEST_SILENCE_DAYS = 90
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMING = {"kind", "namespace", "name", "labels", "ready", "gone", "raw"}
 """Fields of another object that are not what it says of itself."""
-_ANYTHING = re.compile(r"[*?]*")
 _TEXTS: Mapping[str, Callable[..., object]] = {
     "when": compile_expression,
     "summary": compile_template,
@@ -188,8 +188,11 @@ class Builder:
         for key in sorted(set(spec.match) - catalogue.SILENCE_KEYS):
             known = ", ".join(sorted(catalogue.SILENCE_KEYS))
             self.refuse(f"a silence can't match {key!r}, only {known}", "spec", "match", key, key=True)
-        if all(_ANYTHING.fullmatch(pattern) for pattern in spec.match.values()):
+        if is_anything(spec.match):
             self.refuse("this silence matches everything: name a kind, namespace or name", "spec", "match")
+        for key in ("comment", "by"):
+            if not getattr(spec, key).strip():
+                self.refuse(f"say {'why' if key == 'comment' else 'who asked for it'}: this is blank", "spec", key)
         if spec.ends <= spec.starts:
             self.refuse("ends before it starts", "spec", "ends")
         elif (spec.ends - spec.starts).days > LONGEST_SILENCE_DAYS:

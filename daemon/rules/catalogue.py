@@ -5,6 +5,7 @@ A list of its own, because rules are compiled where neither the engine nor a clu
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 ACTIONS: Mapping[str, frozenset[str]] = {
     "reconcile": frozenset({"source"}),
@@ -73,3 +74,19 @@ TARGETS = frozenset({"slack", "webhook", "log"})
 """Who can be told; the settings say which of them there are. The log is told when there is no other."""
 SILENCE_KEYS = frozenset({"kind", "namespace", "name", "rule"})
 """What a silence of a file may match: facts of an incident's root, and the rules that found it."""
+_NAMES = {
+    "kind": ("Kustomization", "HelmRelease", "GitRepository", "Node"),
+    "namespace": ("flux-system", "a", "team-1", "0"),
+    "name": ("flux-system", "a", "team-1", "0", "a.b"),
+    "rule": ("two-owners", "a", "health-check-failed", "0", "a.b"),
+    "incident": ("0123abcd", "f0", "9e"),
+}
+"""Words that have as little in common as what a silence may match."""
+
+
+def is_anything(matcher: Mapping[str, str]) -> bool:
+    """Say whether a silence mutes whatever comes: each of its globs fits words that have nothing in common."""
+    return all(
+        key in _NAMES and all(fnmatchcase(word, pattern or "*") for word in _NAMES[key])
+        for key, pattern in matcher.items()
+    )

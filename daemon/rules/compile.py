@@ -38,11 +38,14 @@ class _Files:
     detector_severity: dict[str, Severity] = field(default_factory=dict)
     detector_hold: dict[str, float] = field(default_factory=dict)
     detector_examples: dict[str, tuple[Example, ...]] = field(default_factory=dict)
+    detector_written: dict[str, tuple[Severity | None, float | None]] = field(default_factory=dict)
     sources: dict[str, Document] = field(default_factory=dict)
     names: dict[tuple[str, str, str], int] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     """Names of documents that were refused: what refers to them is not wrong too."""
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    """What loads and does nothing."""
 
 
 def compile_rules(files: Iterable[tuple[str, str]]) -> RuleSet:
@@ -66,8 +69,10 @@ def compile_rules(files: Iterable[tuple[str, str]]) -> RuleSet:
         found.detector_severity,
         found.detector_hold,
         found.detector_examples,
+        (),
+        found.detector_written,
     )
-    return replace(ruleset, problems=lint(ruleset))
+    return replace(ruleset, problems=(*lint(ruleset), *found.warnings))
 
 
 def _take(found: _Files, document: Document) -> None:
@@ -103,6 +108,8 @@ def _take(found: _Files, document: Document) -> None:
 def _detector(found: _Files, builder: Builder, shape: schema.DetectorDocument) -> None:
     """Change a detector: what a later document does not say stays as an earlier one had it."""
     name, spec = shape.metadata.name, shape.spec
+    if not spec.model_fields_set:
+        found.warnings.append(builder.document.problem("changes nothing: say enabled, severity, for or examples"))
     if name not in catalogue.DETECTORS:
         known = ", ".join(sorted(catalogue.DETECTORS))
         builder.refuse(f"unknown detector {name!r}, there are {known}", "metadata", "name")
@@ -114,6 +121,7 @@ def _detector(found: _Files, builder: Builder, shape: schema.DetectorDocument) -
         found.detector_hold[name] = spec.hold
     if spec.examples:
         found.detector_examples[name] = builder.detector_examples(shape)
+        found.detector_written[name] = (found.detector_severity.get(name), found.detector_hold.get(name))
 
 
 def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
@@ -174,6 +182,9 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
     if rule is None:
         builder.refuse(f"no rule {name!r} stands before this overlay", "metadata", "name")
         return
+    if spec.model_fields_set <= {"overlay"}:
+        text = "changes nothing: say enabled, severity, for, keep_firing_for, route or labels"
+        found.warnings.append(builder.document.problem(text))
     found.rules[name] = replace(
         rule,
         severity=Severity[spec.severity.upper()] if spec.severity else rule.severity,

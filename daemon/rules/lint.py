@@ -4,8 +4,10 @@ Limit: it knows what is true of every object, not what this cluster holds.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from functools import cache
 
 from daemon.flux.kinds import KINDS, WATCHED, group_for_kind
@@ -13,11 +15,11 @@ from daemon.flux.reasons import BY_REASON, ReasonClass, kinds_that_give, reasons
 from daemon.model.errors import Problem
 from daemon.model.findings import Severity
 from daemon.model.objects import Health
-from daemon.rules.catalogue import TARGETS
+from daemon.rules.catalogue import DETECTORS, TARGETS
 from daemon.rules.expression import Activation, activation
 from daemon.rules.formula import ENTRY
 from daemon.rules.reach import WORDS, asked, can_be_true
-from daemon.rules.ruleset import Match, Route, Rule, RuleSet
+from daemon.rules.ruleset import Match, Procedure, Route, Rule, RuleSet
 from daemon.rules.sample import least
 
 NEVER_NOT_WELL = frozenset({Health.CURRENT})
@@ -49,9 +51,12 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 def lint(ruleset: RuleSet) -> tuple[Problem, ...]:
-    """Return warnings, in the order of the rules and then of the routes."""
+    """Return warnings, in the order of the rules, then of the procedures, the routes and the silences."""
     warnings = [Problem(text, rule.file, rule.line, 1, rule.name) for rule in ruleset.rules for text in _of_rule(rule)]
-    return (*warnings, *(Problem(text, path=name) for name, text in _of_routes(ruleset.routes)))
+    procedures = ruleset.procedures.values()
+    warnings += [Problem(text, each.file, each.line, 1, each.name) for each in procedures for text in _of_checks(each)]
+    others = (*_of_routes(ruleset.routes), *_of_silences(ruleset))
+    return (*warnings, *(Problem(text, path=name) for name, text in others))
 
 
 def _of_rule(rule: Rule) -> Iterator[str]:
@@ -204,3 +209,25 @@ def _of_routes(routes: tuple[Route, ...]) -> Iterator[tuple[str, str]]:
         open_to_all = not route.kinds and route.namespaces in ("", "*") and route.min_severity is Severity.INFO
         if open_to_all and not route.continues:
             catching = catching or route.name
+
+
+def _of_checks(procedure: Procedure) -> Iterator[str]:
+    for name, times in Counter(check.id for check in procedure.checks).items():
+        if times > 1:
+            yield f"{times} of its checks have the id {name!r}: nobody can tell which of them failed"
+
+
+def _of_silences(ruleset: RuleSet) -> Iterator[tuple[str, str]]:
+    """Tell of silences that mute nothing: no kind, or no rule and no detector, has such a name."""
+    known = {"kind": ("kind is", _KINDS), "rule": ("rule or detector is", _finders(ruleset))}
+    for silence in ruleset.silences:
+        for key, pattern in silence.matcher:
+            words, names = known.get(key, ("", ()))
+            if words and not any(fnmatchcase(name, pattern or "*") for name in names):
+                near = get_close_matches(pattern, names, 1)
+                hint = f", did you mean {near[0]!r}?" if near else ""
+                yield silence.id.removeprefix("file:"), f"mutes nothing: no {words} called {pattern!r}{hint}"
+
+
+def _finders(ruleset: RuleSet) -> tuple[str, ...]:
+    return (*(rule.name for rule in ruleset.rules), *sorted(DETECTORS))

@@ -394,6 +394,8 @@ class RuleSet:
     detector_examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     """Warnings of lint: nothing that kept a rule from loading."""
+    detector_written: Mapping[str, tuple[Severity | None, float | None]] = field(default_factory=dict)
+    """Severity and hold of a detector as its examples were written, None: its own; what came later is an overlay."""
 
     def for_object(self, kind: str, health: Health) -> tuple[Rule, ...]:
         """Return the enabled rules that may hold for an object of this kind and health, the most specific first.

@@ -144,3 +144,26 @@ def test_the_examples_of_a_rule_that_an_overlay_changed_are_not_held_against_it(
     (tmp_path / "mine.yaml").write_text(OFF)
     found = fluxmedic("rules", "test", "shipped", str(tmp_path))
     assert found.returncode == 0
+
+
+def test_the_examples_of_a_detector_that_an_overlay_changed_are_not_held_against_it(fluxmedic, tmp_path):
+    head = "apiVersion: fluxmedic.dev/v1\nkind: Detector\nmetadata: {name: %s}\nspec: {severity: info, for: 2h}\n"
+    changed = ("dependency-cycle", "dependency-missing", "two-owners")
+    (tmp_path / "mine.yaml").write_text("---\n".join(head % name for name in changed))
+    for name in changed:
+        found = fluxmedic("rules", "test", "shipped", str(tmp_path), "--run", name)
+        assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize(
+    ("matcher", "comment", "words"),
+    [
+        ("namespace=*", "x", "this silence matches everything"),
+        ("name=[!~]*", "x", "this silence matches everything"),
+        ("kind=*e*", " ", "say why: this is blank"),
+    ],
+)
+def test_a_silence_of_everything_or_without_a_reason_is_refused_in_a_preview_too(fluxmedic, matcher, comment, words):
+    found = fluxmedic("silence", "add", matcher, "--for", "1h", "--comment", comment, "--preview")
+    assert found.returncode == 2
+    assert words in found.stderr

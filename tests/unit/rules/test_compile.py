@@ -243,7 +243,9 @@ def test_a_silence_has_a_matcher_an_end_and_a_comment() -> None:
     assert (silence.starts_at, silence.ends_at) == (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("match", ["{namespace: '*'}", "{namespace: '**', name: '?*'}", "{kind: ''}"])
+@pytest.mark.parametrize(
+    "match", ["{namespace: '*'}", "{namespace: '**', name: '?*'}", "{kind: ''}", "{namespace: '[!~]*'}"]
+)
 def test_f053_a_silence_that_matches_everything_is_refused(match: str) -> None:
     (problem,) = wrong(document("Silence", "s", SILENCE.format(match=match, ends="2026-01-02T00:00:00Z")))
     assert "this silence matches everything" in problem
@@ -265,6 +267,13 @@ def test_f053_a_silence_without_a_matcher_is_refused() -> None:
 def test_f053_a_silence_that_never_ends_is_refused(ends: str, words: str) -> None:
     (problem,) = wrong(document("Silence", "s", SILENCE.format(match="{kind: A}", ends=ends)))
     assert words in problem
+
+
+@pytest.mark.parametrize(("key", "value"), [("comment", "move"), ("by", "ann")])
+def test_f053_a_silence_whose_reason_or_name_is_blank_is_refused(key: str, value: str) -> None:
+    text = document("Silence", "s", SILENCE.format(match="{kind: '*e*'}", ends="2026-01-02T00:00:00Z"))
+    (problem,) = wrong(text.replace(f"{key}: {value}", f"{key}: ' '"))
+    assert "this is blank" in problem
 
 
 @pytest.mark.parametrize("missing", ["ends", "comment", "by", "starts"])

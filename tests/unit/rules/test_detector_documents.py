@@ -40,3 +40,11 @@ def test_f046_a_mistake_in_an_example_of_a_detector_is_refused(old: str, new: st
     with pytest.raises(ConfigError) as caught:
         compile_rules([("a.yaml", DETECTOR.replace(old, new))])
     assert problem in str(caught.value)
+
+
+def test_a_detector_keeps_what_it_was_when_its_examples_were_written() -> None:
+    head = "apiVersion: fluxmedic.dev/v1\nkind: Detector\nmetadata: {name: two-owners}\nspec: "
+    first = DETECTOR.replace("spec:\n", "spec:\n  for: 20s\n")
+    found = compile_rules([("a.yaml", first), ("b.yaml", f"{head}{{severity: info, for: 5m}}\n")])
+    assert found.detector_written == {"two-owners": (None, 20.0)}
+    assert found.detector_hold == {"two-owners": 300.0}

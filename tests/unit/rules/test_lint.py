@@ -321,3 +321,41 @@ def test_a_word_that_a_variable_never_holds_is_told(when: str, words: str) -> No
 def test_the_words_that_a_variable_holds_are_good_and_so_is_a_field_of_the_same_name() -> None:
     when = "health == 'Failed' && ready.status == '' && event.type != 'Normal' || object.?health.orValue('') == 'odd'"
     assert warnings("{kind: Bucket}", f'  when: "{when}"\n') == []
+
+
+SILENCE = "{{match: {}, starts: '2026-01-01T00:00:00Z', ends: '2026-01-02T00:00:00Z', comment: move, by: ann}}"
+
+
+def told(kind: str, name: str, spec: str, before: str = "") -> list[str]:
+    text = route(name, spec).replace("kind: Route", f"kind: {kind}")
+    return [str(problem) for problem in compile_rules([("a.yaml", before), ("r.yaml", text)]).problems]
+
+
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        ("{kind: HelmReleas}", ["no kind is called 'HelmReleas', did you mean 'HelmRelease'?"]),
+        ("{kind: 'Zzz*'}", ["no kind is called 'Zzz*'"]),
+        ("{rule: two-owner}", ["no rule or detector is called 'two-owner', did you mean 'two-owners'?"]),
+        ("{rule: 'two-*', kind: '*Release', name: a}", []),
+        ("{rule: '', name: a}", []),
+    ],
+)  # fmt: skip
+def test_a_silence_of_what_does_not_exist_is_told(match: str, words: list[str]) -> None:
+    assert [text.removeprefix("s: mutes nothing: ") for text in told("Silence", "s", SILENCE.format(match))] == words
+
+
+def test_two_checks_of_one_id_are_told() -> None:
+    checks = "[{id: A, probe: dependents}, {id: B, probe: dependents}, {id: A, probe: dependents}]"
+    assert told("Procedure", "p", f"{{checks: {checks}}}") == [
+        "r.yaml:2:1: p: 2 of its checks have the id 'A': nobody can tell which of them failed"
+    ]
+
+
+def test_an_overlay_and_a_detector_that_change_nothing_are_told() -> None:
+    rule = route("r", f"\n  match: {FAILED}\n  severity: info\n  summary: x\n{EXAMPLES}").replace("Route", "Rule")
+    (overlay,) = told("Rule", "r", "{overlay: true}", rule)
+    assert overlay.startswith("r.yaml:2:1: changes nothing: say enabled, severity")
+    assert told("Rule", "r", "{overlay: true, severity: critical}", rule) == []
+    (detector,) = told("Detector", "two-owners", "{}")
+    assert detector.startswith("r.yaml:2:1: changes nothing: say enabled")
