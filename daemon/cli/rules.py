@@ -196,9 +196,10 @@ def list_rules(places: tuple[Path, ...], output: str) -> None:
         rows = [[_cell(item[field]) for field in fields] for item in map(_marked, items)]
         table([field.upper() for field in fields], rows)
         click.echo()
-        fields = ("name", "examples", "text")
+        changed = ("severity", "for") if output == "wide" else ()
+        fields = ("name", "examples", *changed, "text")
         rows = [[_cell(item[field]) for field in fields] for item in map(_marked, detectors)]
-        table(("DETECTOR", "EXAMPLES", "IT FINDS"), rows)
+        table(("DETECTOR", "EXAMPLES", *(field.upper() for field in changed), "IT FINDS"), rows)
 
 
 @rules.command()
@@ -228,4 +229,6 @@ def _marked(item: dict[str, object]) -> dict[str, object]:
 
 
 def _cell(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}s"
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

@@ -21,6 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from daemon.model.documents import API_VERSION
+from daemon.rules.catalogue import DETECTORS, SILENCE_KEYS
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0)
@@ -317,7 +318,7 @@ class RouteSpec(Shape):
 class SilenceSpec(Shape):
     """Quiet asked for by a person: for what, until when, why and who."""
 
-    match: Params = Field(min_length=1)
+    match: Params = Field(min_length=1, json_schema_extra={"propertyNames": {"enum": [*sorted(SILENCE_KEYS)]}})
     starts: Moment
     ends: Moment
     comment: Text
@@ -398,10 +399,17 @@ class WindowDocument(_Document):
     spec: WindowSpec
 
 
+class DetectorMetadata(Metadata):
+    """The name of a detector."""
+
+    name: Annotated[Name, Field(json_schema_extra={"enum": [*sorted(DETECTORS)]})]
+
+
 class DetectorDocument(_Document):
     """A setting of one detector."""
 
     kind: Literal["Detector"]
+    metadata: DetectorMetadata
     spec: DetectorSpec
 
 

@@ -167,3 +167,16 @@ def test_a_silence_of_everything_or_without_a_reason_is_refused_in_a_preview_too
     found = fluxmedic("silence", "add", matcher, "--for", "1h", "--comment", comment, "--preview")
     assert found.returncode == 2
     assert words in found.stderr
+
+
+def test_how_a_detector_was_changed_is_listed_where_there_is_room(fluxmedic, tmp_path):
+    text = (
+        "apiVersion: fluxmedic.dev/v1\nkind: Detector\nmetadata: {name: two-owners}\nspec: {severity: info, for: 5m}\n"
+    )
+    (tmp_path / "mine.yaml").write_text(text)
+    wide = fluxmedic("rules", "list", "shipped", str(tmp_path), "-o", "wide").stdout.splitlines()
+    (header,) = (line for line in wide if line.startswith("DETECTOR"))
+    assert header.split()[:4] == ["DETECTOR", "EXAMPLES", "SEVERITY", "FOR"]
+    (row,) = (line.split() for line in wide if line.startswith("two-owners"))
+    assert row[1:4] == ["2", "info", "300s"]
+    assert not any("None" in line for line in wide)

@@ -190,3 +190,13 @@ async def test_a_daemon_that_hangs_is_not_waited_for_for_ever():
             await server._call(f"http://127.0.0.1:{port}", "GET", "/readyz")
         hanging.set()
         await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("no incident is called 'zzz', or several begin so", 1), ("a is in incident zzz1; its root is b", 0)],
+)
+def test_why_of_an_incident_that_is_not_there_ends_in_one(far, fluxmedic, answer, code):
+    far.says = json.dumps({"known": True, "answer": answer, "rules": [{"rule": "r"}]}).encode()
+    found = fluxmedic("why", "ks/a", "--incident", "zzz", "--server", far.address)
+    assert (found.returncode, found.stdout.startswith(answer)) == (code, True)

@@ -136,3 +136,19 @@ def test_an_editor_that_reads_the_schema_sees_what_the_loader_refuses(document: 
 )
 def test_an_editor_that_reads_the_schema_accepts_what_the_loader_accepts(document: dict[str, object]) -> None:
     assert VALIDATOR.is_valid(document)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "spec", "good"),
+    [
+        ("Detector", "two-owners", {"enabled": False}, True),
+        ("Detector", "two-owner", {"enabled": False}, False),
+        ("Silence", "s", {"kind": "HelmRelease", "rule": "x"}, True),
+        ("Silence", "s", {"pod": "x"}, False),
+    ],
+)
+def test_an_editor_knows_the_detectors_and_what_a_silence_may_match(kind, name, spec, good) -> None:
+    more = {"starts": "2026-01-01T00:00:00Z", "ends": "2026-01-02T00:00:00Z", "comment": "x", "by": "y"}
+    whole = spec if kind == "Detector" else {"match": spec, **more}
+    document = {"apiVersion": "fluxmedic.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": whole}
+    assert Draft202012Validator(schema.json_schema()).is_valid(document) == good
