@@ -85,6 +85,12 @@ def test_a_rule_that_does_not_fit_says_where_it_stopped_and_what_it_saw(match: M
     assert (last.name, last.seen, last.held) == (stopped, seen, False)
 
 
+def test_whom_a_match_is_about_does_not_depend_on_how_it_stands() -> None:
+    match = Match(frozenset({"HelmRelease"}), health=frozenset({Health.BLOCKED}))
+    assert match.covers(FAILED)
+    assert not Match(frozenset({"Kustomization"})).covers(FAILED)
+
+
 def test_reasons_are_those_of_what_is_not_well() -> None:
     assert reasons_of(FAILED) == {"UpgradeFailed", "RetriesExceeded"}
     well = ObjectState(
