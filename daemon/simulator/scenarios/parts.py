@@ -112,4 +112,15 @@ def add_notifications(cluster: SimulatedCluster) -> None:
     )
     for version, kind, spec in specs:
         meta = {"name": "fluxmedic", "namespace": "flux-system"}
-        cluster.put({"apiVersion": f"{api}/{version}", "kind": kind, "metadata": meta, "spec": spec})
+        status = {"status": _initialized(cluster)} if kind == "Receiver" else {}
+        cluster.put({"apiVersion": f"{api}/{version}", "kind": kind, "metadata": meta, "spec": spec, **status})
+
+
+def _initialized(cluster: SimulatedCluster) -> Json:
+    """Return what notification-controller says of a Receiver that it serves; Alerts and Providers it leaves alone."""
+    now = cluster.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = {"reason": "Succeeded", "message": "Receiver initialized for path: /hook/0000", "observedGeneration": 1}
+    return {
+        "observedGeneration": 1,
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now} | said],
+    }
