@@ -29,6 +29,8 @@ UNLOOKED_FOR = 30.0
 BROKEN = frozenset({Health.FAILED, Health.BLOCKED})
 FETCH_FAILURES = frozenset({"ChartPullError"})
 """Reasons by which a chart says that its repository did not deliver (flux.md 0.3, 10)."""
+INPUT_FAILURES = frozenset({"IncludeUnavailable", "SourceFetchFailed"})
+"""Reasons by which a source says that another one that it needs did not deliver (flux.md 2.4, 2.5)."""
 SPEC_FAILURES = frozenset({"InvalidChartReference", "ValuesFilesError", "MetadataPatchError"})
 """Reasons by which a generated chart says that what it was asked for is wrong: the asking release is at fault."""
 
@@ -119,6 +121,8 @@ def downstream(world: World, root: ObjectRef) -> Iterator[tuple[ObjectRef, Objec
 def neighbours(world: World, ref: ObjectRef) -> set[ObjectRef]:
     """Return everything that could be explained by this object: dependents, consumers, parents, generated charts."""
     near = set(world.dependents.get(ref, ())) | world.consumers.get(ref, set()) | world.parents.get(ref, set())
+    for passed_on in world.consumers.get(ref, ()):
+        near |= world.consumers.get(passed_on, set()) if passed_on.kind == "ExternalArtifact" else set()
     known = world.known(ref)
     if known is not None and known.state.ref.kind == "HelmRelease" and known.state.source is not None:
         near.add(known.state.source)
@@ -231,6 +235,7 @@ def _waited_for(world: World, known: Known) -> Iterator[ObjectRef]:
 
 def _made_from(world: World, known: Known) -> Iterator[ObjectRef]:
     state = known.state
+    yield from _put_together_of(world, known)
     if state.source is None:
         return
     waits = known.actual is Health.BLOCKED and state.ready is not None and state.ready.reason == "DependencyNotReady"
@@ -244,6 +249,17 @@ def _made_from(world: World, known: Known) -> Iterator[ObjectRef]:
         return
     if source.health in BROKEN or (source.state.suspended and not source.state.artifact_revision):
         yield state.source
+    elif not source.state.artifact_revision:
+        yield from (ref for ref in source.state.inputs if is_broken(world, ref))
+
+
+def _put_together_of(world: World, known: Known) -> Iterator[ObjectRef]:
+    """What a source is made of and could not get: by its own words, or because that has nothing to give."""
+    asked = known.failed is not None and known.failed.reason in INPUT_FAILURES
+    for ref in known.state.inputs:
+        other = world.known(ref)
+        if other is not None and is_broken(world, ref) and (asked or not other.state.artifact_revision):
+            yield ref
 
 
 def _behind_chart(world: World, known: Known) -> Iterator[ObjectRef]:

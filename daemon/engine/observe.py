@@ -189,6 +189,7 @@ def _edges(state: ObjectState) -> tuple[object, ...]:
     return (
         state.depends_on,
         state.source,
+        state.inputs,
         state.contains,
         state.health_checks,
         state.owners,
@@ -263,7 +264,7 @@ def _relink(world: World, before: ObjectState | None, after: ObjectState | None)
         if state is None:
             continue
         _link(world.dependents, (dependency.ref for dependency in state.depends_on), state.ref, add=add)
-        _link(world.consumers, (state.source,) if state.source else (), state.ref, add=add)
+        _link(world.consumers, (*((state.source,) if state.source else ()), *state.inputs), state.ref, add=add)
         _link(world.parents, (*state.contains, *state.health_checks), state.ref, add=add)
         for owner in state.owners:
             _link(world.owned, (owner,), state.ref, add=add)

@@ -4,12 +4,12 @@ One function a family; a kind without one simply adds nothing. The rules are flu
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from sys import intern
 from typing import TypedDict
 
 from daemon.flux.fields import mapping, moment, number, sequence, text, texts
-from daemon.flux.kinds import HELM, IMAGE, KUSTOMIZE, SOURCE, group_for_kind, group_of, kind_of
+from daemon.flux.kinds import EXTENSIONS, HELM, IMAGE, KUSTOMIZE, SOURCE, group_for_kind, group_of, kind_of
 from daemon.model.objects import Dependency, HelmTarget, PodTrouble, ReleaseRevision, Replicas
 from daemon.model.redact import redact
 from daemon.model.refs import ObjectRef
@@ -39,6 +39,7 @@ class Facts(TypedDict, total=False):
     suspended: bool
     depends_on: tuple[Dependency, ...]
     source: ObjectRef | None
+    inputs: tuple[ObjectRef, ...]
     needs: tuple[ObjectRef, ...]
     contains: tuple[ObjectRef, ...]
     health_checks: tuple[ObjectRef, ...]
@@ -73,6 +74,10 @@ def facts_of(ref: ObjectRef, spec: Raw, status: Raw, annotations: Mapping[str, s
         facts["pod"] = pod_trouble(spec, status)
         node = text(spec.get("nodeName"))
         facts["node"] = ObjectRef(ref.cluster, "", "Node", "", intern(node)) if node else None
+    elif ref.group == EXTENSIONS:
+        found = (_source_ref(ref, mapping(item)) for item in sequence(spec.get("sources")))
+        facts["inputs"] = tuple(sorted(each for each in found if each is not None))
+        facts["contains"] = _inventory(ref, status)
     elif ref.group == IMAGE:
         facts["source"] = _image_source(ref, spec)
     else:
@@ -163,11 +168,23 @@ def _source(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
     author = text(mapping(artifact.get("metadata")).get(AUTHORS))
     facts: Facts = {"artifact_revision": text(artifact.get("revision")), "artifact_author": author}
     facts["upstream"] = _upstream(ref, spec)
+    facts["inputs"] = tuple(_inputs(ref, spec))
     if ref.kind == "HelmChart":
         facts["source"] = _source_ref(ref, mapping(spec.get("sourceRef")))
     secrets = [text(mapping(spec.get(key)).get("name")) for key in ("secretRef", "certSecretRef", "proxySecretRef")]
     facts["needs"] = tuple(ObjectRef(ref.cluster, "", "Secret", ref.namespace, name) for name in secrets if name)
     return facts
+
+
+def _inputs(ref: ObjectRef, spec: Raw) -> Iterator[ObjectRef]:
+    """Yield the repositories that a GitRepository includes, or what made an ExternalArtifact."""
+    for item in sequence(spec.get("include")):
+        name = text(mapping(mapping(item).get("repository")).get("name"))
+        if name:
+            yield ObjectRef(ref.cluster, SOURCE, "GitRepository", ref.namespace, name)
+    maker = _source_ref(ref, mapping(spec.get("sourceRef"))) if ref.kind == "ExternalArtifact" else None
+    if maker is not None:
+        yield maker
 
 
 def _image_source(ref: ObjectRef, spec: Raw) -> ObjectRef | None:

@@ -127,6 +127,8 @@ class ObjectState:
     suspended: bool = False
     depends_on: tuple[Dependency, ...] = ()
     source: ObjectRef | None = None
+    inputs: tuple[ObjectRef, ...] = ()
+    """What a source is itself put together of: included repositories, the sources of a generator, the generator."""
     needs: tuple[ObjectRef, ...] = ()
     """ConfigMaps, Secrets and ServiceAccounts that the spec names and that are not optional."""
     contains: tuple[ObjectRef, ...] = ()

@@ -1,5 +1,7 @@
 """At which stage an object stopped: only what Flux asked for there explains it, and a ring tells once."""
 
+from dataclasses import replace
+
 from daemon.engine.graph import root_of, roots_of
 from daemon.model.objects import Condition, ObjectState
 from daemon.model.refs import ObjectRef
@@ -9,6 +11,7 @@ from tests.builders import Cluster, Story, failing, helm, needs, ready, ref, unh
 A, P, Q, S, X = (ref("Kustomization", name) for name in "apqsx")
 SOURCE, GIT = ref("GitRepository", "r"), ref("GitRepository", "g")
 KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
+NOTHING_YET = failing("ArtifactFailed", "Source artifact not found, retrying in 30s")
 UNFETCHED = failing("GitOperationFailed", "failed to checkout and determine revision: bad object")
 
 
@@ -91,3 +94,41 @@ def test_what_is_missing_is_told_when_its_kind_is_heard_in_full_late():
     story.see(cluster.state("Kustomization", "a", waits, depends_on=needs(gone))).wait(60)
     story.give(Synced(story.at, KUSTOMIZATIONS)).wait(600)
     assert roots(story) == ["Kustomization/a"]
+
+
+def test_a_repository_that_another_includes_is_the_root_of_who_is_made_from_that():
+    cluster = Cluster()
+    unavailable = failing("IncludeUnavailable", "could not get resource for include 'apps/r'")
+    story = Story().see(
+        cluster.state("GitRepository", "r", UNFETCHED, artifact_revision="main@sha1:old"),
+        cluster.state("GitRepository", "g", unavailable, inputs=(SOURCE,)),
+        cluster.state("Kustomization", "a", NOTHING_YET, source=GIT),
+    )
+    assert roots(story.wait(60)) == ["GitRepository/r"]
+    assert [member.ref.name for member in story.case.incident.dependents] == ["g", "a"]
+
+
+def test_a_repository_that_includes_one_that_kept_its_artifact_fails_of_its_own():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("GitRepository", "r", UNFETCHED, artifact_revision="main@sha1:old"),
+        cluster.state("GitRepository", "g", UNFETCHED, inputs=(SOURCE,)),
+    )
+    assert roots(story.wait(60)) == ["GitRepository/g", "GitRepository/r"]
+
+
+def test_a_generator_that_gets_no_source_explains_who_waits_for_its_artifact():
+    cluster, made = Cluster(), ref("ExternalArtifact", "web")._replace(group=SOURCE.group)
+    maker = ref("ArtifactGenerator", "gen")._replace(group="source.extensions.fluxcd.io")
+
+    def state(where: ObjectRef, *conditions: Condition, inputs: tuple[ObjectRef, ...]) -> ObjectState:
+        return replace(cluster.state(where.kind, where.name, *conditions, inputs=inputs), ref=where)
+
+    story = Story().see(
+        cluster.state("GitRepository", "g", UNFETCHED),
+        state(maker, failing("SourceFetchFailed", "failed to get source"), inputs=(GIT,)),
+        state(made, inputs=(maker,)),
+        cluster.state("Kustomization", "a", NOTHING_YET, source=made),
+    )
+    assert roots(story.wait(60)) == ["GitRepository/g"]
+    assert [member.ref.name for member in story.case.incident.dependents] == ["gen", "a"]
