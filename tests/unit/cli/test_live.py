@@ -201,13 +201,13 @@ def test_a_silence_is_previewed_begun_listed_and_ended(live):
     live.until("silence", "list", holds=lambda found: not found["items"])
 
 
-def test_a_silence_for_what_incidents_do_not_have_is_refused(live):
-    found = live.run("silence", "add", "nam=a", "--for", "2h", "--comment", "x", "--preview")
+def test_a_silence_for_what_incidents_do_not_have_is_refused(fluxmedic):
+    found = fluxmedic("silence", "add", "nam=a", "--for", "2h", "--comment", "x", "--preview")
     assert found.returncode == 2
     assert "'nam=a' matches nothing: write KEY=GLOB with one of incident, kind, name, namespace, rule" in found.stderr
 
 
-def test_a_silence_without_a_length_that_can_be_read_is_refused(live):
-    found = live.run("silence", "add", "name=a", "--for", "2 hours", "--comment", "x")
+def test_a_silence_without_a_length_that_can_be_read_is_refused(fluxmedic):
+    found = fluxmedic("silence", "add", "name=a", "--for", "2 hours", "--comment", "x")
     assert found.returncode == 2
     assert "a duration needs a unit" in found.stderr
