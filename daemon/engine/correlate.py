@@ -60,8 +60,9 @@ def refresh(world: World, case: Case) -> None:
     if not case.open:
         return
     case.findings = {found for found in case.findings if found in world.findings}
-    if take_over(world, case):
-        return
+    take_over(world, case)
+    if case.incident.state is State.RESOLVED:
+        return  # it went into another one
     for finding in findings_of(world, case):
         if finding.ref != case.incident.root and is_apart(world, case, finding):
             assign(world, finding)  # it failed of something else before, and of its own by now

@@ -35,7 +35,7 @@ def relate(world: World, case: Case, other: Case) -> None:
             world.touch(one.incident.id)  # what they share may have to go on with the other one
 
 
-def heir_of(world: World, case: Case, above: ObjectRef) -> ObjectRef | None:
+def heir_of(world: World, case: Case) -> ObjectRef | None:
     """Return who still fails of what the incident is about, when its root only waits for another cause by now.
 
     What fails many objects alike is not over because the first of them has come to wait for something else.
@@ -43,7 +43,7 @@ def heir_of(world: World, case: Case, above: ObjectRef) -> ObjectRef | None:
     if world.health(case.incident.root) is not Health.BLOCKED:
         return None
     failing = (m.ref for m in case.incident.dependents if world.health(m.ref) is Health.FAILED)
-    heirs = {root_of(world, ref) for ref in failing if above not in roots_of(world, ref)}
+    heirs = {root_of(world, ref) for ref in failing}
     return min((ref for ref in heirs if world.case_of(ref) is case), default=None)
 
 
@@ -53,21 +53,14 @@ def hand_over(world: World, case: Case) -> list[tuple[ObjectRef, Case]]:
     What has two causes stays with the first until that is mended; then it would keep a mended cause open. Returns who
     left, with the incident to join.
     """
-    root = case.incident.root
-    well = world.health(root) is Health.CURRENT and not any(found.ref == root for found in case.findings)
-    if not well and not any(world.cases[each].open for each in case.incident.related if each in world.cases):
-        return []
     left = []
-    for member in case.incident.dependents:
-        if member.recovered_at is not None or world.health(member.ref) is not Health.BLOCKED:
-            continue
-        if not well and root in roots_of(world, member.ref):
-            continue
-        other = world.case_of(root_of(world, member.ref))
-        if other is not None and other is not case:
-            left.append((member.ref, other))
-            text = f"{member.ref.kind} {member.ref.place} waits for {other.incident.root} by now: it goes on there"
-            tell(world, case, "left", text, ref=member.ref)
+    waiting = (m.ref for m in case.incident.dependents if world.health(m.ref) is Health.BLOCKED)
+    for ref in waiting:
+        other = world.case_of(root_of(world, ref))
+        if case.incident.root not in roots_of(world, ref) and other is not None and other is not case:
+            left.append((ref, other))
+            text = f"{ref.kind} {ref.place} waits for {other.incident.root} by now: it goes on there"
+            tell(world, case, "left", text, ref=ref)
     gone = {ref for ref, _ in left}
     if gone:
         members = case.incident.members

@@ -25,8 +25,6 @@ def join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, rol
     other = world.case_of(ref)
     if other is not None and other is not case:
         relate(world, case, other)
-        if ref == other.incident.root:
-            world.touch(other.incident.id)  # its cause has come to light, over however many edges
         return
     if role is not Role.RELATED:
         world.membership[ref] = case.incident.id

@@ -20,24 +20,20 @@ from daemon.model.objects import Health
 from daemon.model.refs import ObjectRef
 
 
-def take_over(world: World, case: Case) -> bool:
-    """Move the incident to a cause that appeared above its root; say whether it went into another incident."""
+def take_over(world: World, case: Case) -> None:
+    """Move the incident to a cause that appeared above its root, or into the incident that stands there already."""
     root = case.incident.root
     above = root_of(world, root)
-    if above == root or world.health(root) is Health.CURRENT or is_coming(world, above):
-        return False
-    if failed_before(world, root, above):
-        return False
+    if above == root or is_coming(world, above) or failed_before(world, root, above):
+        return
     other = world.case_of(above)
-    heir = heir_of(world, case, above) if other is not case else None
+    heir = heir_of(world, case) if other is not case else None
     if heir is not None:
         _change_root(world, case, heir, f"{root.kind} {root.place} waits for {above} by now, this still fails")
-        return False
-    if other is not None and other is not case:
+    elif other is not None and other is not case:
         _merge(world, case, other)
-        return True
-    _change_root(world, case, above, "a cause above it appeared")
-    return False
+    else:
+        _change_root(world, case, above, "a cause above it appeared")
 
 
 def reroot(world: World, case: Case) -> None:

@@ -75,6 +75,31 @@ def test_a_member_that_lacks_what_another_lacked_before_it_goes_to_that_ones_inc
     assert held(story.wait(60)) == {"x": ["x", "a"], "b": ["b"]}
     story.see(cluster.state("Kustomization", "a", lost, depends_on=needs(gone))).wait(60)
     assert held(story) == {"x": ["x"], "b": ["b", "a"]}
+    assert len(story.cases) == 2
+
+
+def test_an_incident_is_over_when_its_root_is_mended_though_who_parted_still_fails():
+    cluster = Cluster()
+    held_up: dict[str, Any] = {"contains": (X,), "wait": True, "source": GIT}
+    story = Story().see(
+        cluster.state("Kustomization", "x", failing(), source=GIT),
+        cluster.state("Kustomization", "a", unhealthy("Kustomization/apps/x"), **held_up),
+    )
+    story.wait(30).see(cluster.state("Kustomization", "a", failing("BuildFailed"), **held_up)).wait(30)
+    story.see(cluster.state("Kustomization", "x", ready(), source=GIT)).wait(90)
+    assert [case.incident.state.value for case in story.cases] == ["resolved", "open"]
+
+
+def test_what_is_only_on_its_way_takes_no_incident_over():
+    cluster, c = Cluster(), ref("Kustomization", "c")
+    held_up: dict[str, Any] = {"contains": (B,), "wait": True, "source": GIT}
+    story = Story().see(cluster.state("Kustomization", "a", unhealthy("Deployment/apps/server"), **held_up)).wait(10)
+    story.see(
+        cluster.state("Kustomization", "c", progressing(), source=GIT),
+        cluster.state("Kustomization", "b", waiting("apps/c"), source=GIT, depends_on=needs(c)),
+        cluster.state("Kustomization", "a", unhealthy("Kustomization/apps/b"), **held_up),
+    )
+    assert roots(story.wait(20)) == ["Kustomization/a"]
 
 
 def test_who_waits_for_a_member_that_parted_goes_with_it():
@@ -149,6 +174,22 @@ def test_what_fails_many_goes_on_when_the_first_of_them_waits_for_something_else
     assert held(story) == {"b": ["b"], "x": ["x", "a"]}
     first = story.cases[0].incident
     assert [(m.ref, m.role) for m in first.members] == [(B, Role.ROOT), (A, Role.RELATED)]
+    moved = [entry.text for entry in first.timeline if entry.kind in ("rerooted", "left")]
+    waits = "Kustomization apps/a waits for Kustomization/apps/x by now"
+    assert moved == [
+        f"root Kustomization apps/a → Kustomization apps/b: {waits}, this still fails",
+        f"{waits}: it goes on there",
+    ]
+    assert next(entry.object for entry in first.timeline if entry.kind == "left") == A
+
+
+def test_what_changed_is_told_of_the_new_root_alone():
+    cluster = Cluster()
+    bad = {"attempted_revision": "main@sha1:bbb"}
+    story = Story().see(cluster.state("Kustomization", "a", unhealthy("Kustomization/apps/x"), source=GIT, **bad))
+    assert story.wait(10).case.incident.change.failing == "main@sha1:bbb"
+    story.see(cluster.state("Kustomization", "x", failing(), source=GIT, attempted_revision="main@sha1:ccc")).wait(30)
+    assert (story.case.incident.root, story.case.incident.change.failing) == (X, "main@sha1:ccc")
 
 
 def test_what_fails_many_goes_on_in_one_incident_when_the_first_of_them_waits_for_another_of_them():

@@ -132,3 +132,21 @@ def test_a_generator_that_gets_no_source_explains_who_waits_for_its_artifact():
     )
     assert roots(story.wait(60)) == ["GitRepository/g"]
     assert [member.ref.name for member in story.case.incident.dependents] == ["gen", "a"]
+
+
+def test_a_suspended_source_that_has_an_artifact_holds_nobody_up():
+    cluster = Cluster()
+    story = Story().see(
+        cluster.state("GitRepository", "g", ready(), suspended=True, artifact_revision="main@sha1:abc"),
+        cluster.state("Kustomization", "a", NOTHING_YET, source=GIT),
+    )
+    assert roots_of(story.wait(10).world, A) == (A,)
+
+
+def test_who_checks_a_ring_and_something_else_is_explained_by_the_ring():
+    cluster = Cluster()
+    both = unhealthy("Kustomization/apps/p", "Kustomization/apps/x")
+    outside = cluster.state("Kustomization", "a", both, contains=(P, X), wait=True, source=SOURCE)
+    inner = cluster.state("Kustomization", "x", waiting("apps/q"), depends_on=needs(Q), source=SOURCE)
+    story = Story().see(*ring(cluster), outside, inner)
+    assert roots_of(story.world, A) == (P,)
