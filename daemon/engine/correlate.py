@@ -24,7 +24,7 @@ from daemon.engine.membership import (
     mark_recoveries,
     release_members,
 )
-from daemon.engine.succession import reroot, take_over
+from daemon.engine.succession import pass_on, reroot, take_over
 from daemon.engine.timeline import amend, remind, tell, tell_once
 from daemon.engine.world import Case, World, elapsed
 from daemon.flux.culprit import fingerprint
@@ -63,6 +63,7 @@ def refresh(world: World, case: Case) -> None:
     take_over(world, case)
     if case.incident.state is State.RESOLVED:
         return  # it went into another one
+    pass_on(world, case)
     for finding in findings_of(world, case):
         if finding.ref != case.incident.root and is_apart(world, case, finding):
             assign(world, finding)  # it failed of something else before, and of its own by now

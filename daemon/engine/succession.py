@@ -36,6 +36,19 @@ def take_over(world: World, case: Case) -> None:
         _change_root(world, case, above, "a cause above it appeared")
 
 
+def pass_on(world: World, case: Case) -> None:
+    """Give the root's place to the next that lacks what the root lacked, or was: one missing thing is one incident."""
+    root = case.incident.root
+    if any(found.ref == root for found in case.findings) or world.health(root) is Health.FAILED:
+        return
+    lacking = (m.ref for m in case.incident.dependents if world.fires(m.ref, LACKING))
+    behind = {root_of(world, ref) for ref in lacking} - {root}
+    heir = min((ref for ref in behind if world.case_of(ref) is case), default=None)
+    if heir is not None:
+        why = "is gone, and this still needs it" if world.known(root) is None else "lacks nothing any more, this does"
+        _change_root(world, case, heir, f"{root.kind} {root.place} {why}")
+
+
 def reroot(world: World, case: Case) -> None:
     """Give the root's place to what still fails, when the root itself has long been well."""
     root = case.incident.root
@@ -44,13 +57,6 @@ def reroot(world: World, case: Case) -> None:
         return
     if case.root_well_since is None:
         case.root_well_since = world.now
-    if world.known(root) is None:
-        lacking = (m.ref for m in case.incident.dependents if world.fires(m.ref, LACKING))
-        behind = {root_of(world, ref) for ref in lacking}
-        heir = min((ref for ref in behind if world.case_of(ref) is case), default=None)
-        if heir is not None:
-            _change_root(world, case, heir, f"{root.kind} {root.place} is gone, and this still needs it")
-            return
     failing = [m.ref for m in case.incident.dependents if world.health(m.ref) is Health.FAILED]
     if not failing:
         return

@@ -225,7 +225,7 @@ def _missing_need(teller: Teller, taken: set[Key]) -> Fault | None:
     if unit is None:
         return None
     before = teller.layout.wish(unit.key).needs
-    nobody: Key = (unit.key[0], unit.key[1], "nobody")
+    nobody: Key = (unit.key[0], unit.key[1], f"no-{unit.key[2]}")  # who lacks the same would be one incident
     teller.changes[unit.key] = replace(teller.layout.renewed(unit.key), needs=(nobody, *before))
     return Fault("missing-need", frozenset({unit.key}), lambda: teller.renew(unit.key, needs=before))
 
@@ -234,7 +234,7 @@ def _missing_source(teller: Teller, taken: set[Key]) -> Fault | None:
     unit = teller.pick(taken, lambda unit: _kustomization(unit) and unit.parent is not None)
     if unit is None:
         return None
-    gone = replace(teller.layout.renewed(unit.key), source=("GitRepository", unit.key[1], "gone"))
+    gone = replace(teller.layout.renewed(unit.key), source=("GitRepository", unit.key[1], f"no-{unit.key[2]}"))
     teller.changes[unit.key] = gone
     return Fault("missing-source", frozenset({unit.key}), lambda: teller.renew(unit.key, source=unit.source))
 

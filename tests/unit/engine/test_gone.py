@@ -175,3 +175,12 @@ def test_a_member_that_fails_again_while_its_incident_is_open_is_told():
     story.see(cluster.state("Kustomization", "b", failing("HealthCheckFailed", "timed out"))).wait(10)
     told = [(entry.kind, entry.text) for entry in story.case.incident.timeline if entry.object == b]
     assert told[-1] == ("evidence", "Kustomization apps/b is not well again: HealthCheckFailed: timed out")
+
+
+def test_when_the_first_lacks_it_no_more_the_next_is_the_root_of_the_same_incident_at_once():
+    cluster = Cluster()
+    story = heard().see(lacking(cluster, "a"), lacking(cluster, "b")).wait(60)
+    assert story.case.incident.root == ref("Kustomization", "a")
+    story.see(cluster.state("Kustomization", "a", waiting("apps/x"))).wait(1)
+    assert story.case.incident.root == ref("Kustomization", "b")
+    assert story.case.incident.timeline[-2].text.endswith("Kustomization apps/a lacks nothing any more, this does")
