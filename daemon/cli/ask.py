@@ -9,8 +9,6 @@ from daemon.cli.output import FINDINGS, emit, output_option, place, printable, s
 from daemon.cli.server import Document, ask, command, server_options
 
 SEVERITIES = ("info", "warning", "critical")
-NO_INCIDENT = "no incident is called"
-"""How the daemon's answer begins where an incident was asked about that it does not have."""
 
 
 @click.command()
@@ -108,8 +106,8 @@ def why(
 ) -> None:
     """Say why an object is in an incident: the way to its root, and the rules that hold, clause by clause.
 
-    `why not KIND/NAME` says of every rule of its kind and of every detector where it stopped. Exit 1 when the daemon
-    knows no such object or no such incident.
+    `why not KIND/NAME` says of every rule of its kind where it stopped, and of every detector what it found. Exit 1
+    when the daemon knows no such object or no such incident.
     """
     del token_file
     against = words[0].lower() == "not"
@@ -127,7 +125,7 @@ def why(
         emit(found, output)
     else:
         click.echo(printable(explanation(found, everything=everything or against or bool(rule))))
-    if not found.get("known") or (incident and _text(found, "answer").startswith(NO_INCIDENT)):
+    if not found.get("known"):
         raise SystemExit(FINDINGS)
 
 

@@ -188,9 +188,8 @@ def _good(known: Known) -> str:
     """Return the last revision that was well: as we saw it, or as the status still tells of it."""
     if known.last_good:
         return known.last_good
-    history = known.state.helm.history if known.state.helm is not None else ()
-    deployed = (each.chart_version for each in history if each.status in ("deployed", "superseded"))
-    return next(deployed, known.state.applied_revision)
+    helm = known.state.helm
+    return helm.in_force[0].chart_version if helm is not None and helm.in_force else known.state.applied_revision
 
 
 def _commit(world: World, source: ObjectRef | None) -> str:

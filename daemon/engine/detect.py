@@ -16,7 +16,6 @@ from daemon.engine.neglect import (
     controller_silent,
     ready_expr_unmet,
     request_unhandled,
-    resuming,
     revision_unapplied,
     run_unfinished,
     source_behind,
@@ -35,6 +34,7 @@ from daemon.engine.ownership import (
 from daemon.engine.pods import crash_loop, image_pull, unschedulable
 from daemon.engine.rolling import QUEUES_FOR, busy_until, rolling_until
 from daemon.engine.world import Known, World
+from daemon.flux.commands import resuming
 from daemon.flux.culprit import dependency_of
 from daemon.flux.kinds import kind_of, resource_of
 from daemon.model.findings import Severity

@@ -20,11 +20,12 @@ from daemon.engine.draft import Draft
 from daemon.engine.health import is_lagging
 from daemon.engine.rolling import QUEUES_FOR, busy_until
 from daemon.engine.world import Known, World, elapsed
+from daemon.flux.commands import WORDS, resuming
 from daemon.flux.culprit import dependency_of
-from daemon.flux.kinds import EXTENSIONS, HELM, KUSTOMIZE, OPERATOR, kind_of, resource_of
+from daemon.flux.kinds import HELM, KUSTOMIZE, kind_of, resource_of
 from daemon.model.findings import Severity
 from daemon.model.objects import Health, ObjectState
-from daemon.model.refs import Fingerprint, ObjectRef
+from daemon.model.refs import Fingerprint
 
 UNMET_FOR = 120.0
 """Seconds for which an expression may stay false though its object is Ready: four of Flux's 30 s polls."""
@@ -48,19 +49,6 @@ TALKATIVE = (KUSTOMIZE, HELM)
 """Groups whose objects are written to at every run; a source that finds nothing new writes nothing (recordings)."""
 SHOWN = 5
 """Objects that a finding about many names."""
-WORDS = {
-    "GitRepository": "source git",
-    "OCIRepository": "source oci",
-    "HelmRepository": "source helm",
-    "HelmChart": "source chart",
-    "Bucket": "source bucket",
-    "ImageRepository": "image repository",
-    "ImagePolicy": "image policy",
-    "ImageUpdateAutomation": "image update",
-}
-"""How flux's command line calls a kind, where that is not its name in small letters."""
-PAUSED_BY = {EXTENSIONS: "source.extensions.fluxcd.io/reconcile", OPERATOR: "fluxcd.controlplane.io/reconcile"}
-"""API group to the annotation that suspends its objects."""
 CONTENDED = "release-contended"
 """A detector that falls silent by the clock alone."""
 LOOK_OUT = "look out for silence"
@@ -120,14 +108,6 @@ def suspended_long(world: World, known: Known) -> Draft | None:
         max(0.0, FORGOTTEN_AFTER - before),
         next_step=f"Resume it: {resuming(ref)}",
     )
-
-
-def resuming(ref: ObjectRef) -> str:
-    """Return the command that ends a suspension: of kinds without spec.suspend it is an annotation (flux.md 2.5)."""
-    if ref.group in PAUSED_BY:
-        where = f"-n {ref.namespace} " if ref.namespace else ""
-        return f"kubectl {where}annotate {ref.kind.lower()}.{ref.group} {ref.name} {PAUSED_BY[ref.group]}-"
-    return f"flux resume {WORDS.get(ref.kind, ref.kind.lower())} {ref.name} -n {ref.namespace}"
 
 
 def controller_down(world: World, known: Known) -> Draft | None:

@@ -21,8 +21,6 @@ MISSING = "missing "
 """How the fault of an object begins whose spec names a ConfigMap, Secret or account that is not there."""
 ROLLS_FOR = 60.0
 """Seconds after a new revision in which what it brings may come in any order: one level of a push (flux.md 7.1)."""
-GOOD = ("deployed", "superseded")
-"""What Helm calls a revision that was, or is, in force."""
 STANDS_STILL = (Health.FAILED, Health.BLOCKED, Health.SUSPENDED, Health.TERMINATING)
 
 
@@ -170,8 +168,7 @@ def _never_began(world: World, shared: str, ref: ObjectRef) -> bool:
     if other is None or other.state.ref.group not in (KUSTOMIZE, HELM) or other.shared == shared:
         return False
     state = other.state
-    installed = state.helm is not None and any(each.status in GOOD for each in state.helm.history)
-    return not (state.applied_revision or state.contains or installed)
+    return not (state.applied_revision or state.contains or (state.helm is not None and state.helm.in_force))
 
 
 def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from sys import intern
 from typing import TypedDict
 
+from daemon.flux.commands import PAUSED_BY
 from daemon.flux.fields import mapping, moment, number, sequence, text, texts
 from daemon.flux.kinds import EXTENSIONS, HELM, IMAGE, KUSTOMIZE, SOURCE, group_for_kind, group_of, kind_of
 from daemon.model.objects import Dependency, HelmTarget, PodTrouble, ReleaseRevision, Replicas
@@ -18,11 +19,6 @@ Raw = Mapping[str, object]
 
 RELEASE_LIMIT = 53
 """Longest Helm release name; a longer one is cut to 40 characters and 12 hex digits of its SHA-256 (flux.md 7.7)."""
-PAUSED = {
-    "source.extensions.fluxcd.io/reconcile": "disabled",
-    "fluxcd.controlplane.io/reconcile": "disabled",
-}
-"""Annotations that stand for spec.suspend on kinds that have none (flux.md 2.5)."""
 WELL_PHASES = ("Running", "Succeeded")
 INVENTORY_PARTS = 3
 ONE_REVISION = ("GitRepository", "OCIRepository")
@@ -132,7 +128,7 @@ def _container_trouble(container: Raw, *, init: bool) -> PodTrouble | None:
 
 
 def _is_paused(annotations: Mapping[str, str]) -> bool:
-    return any(annotations.get(key) == value for key, value in PAUSED.items())
+    return any(annotations.get(key) == "disabled" for key in PAUSED_BY.values())
 
 
 def _kustomization(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:

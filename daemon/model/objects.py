@@ -96,6 +96,11 @@ class HelmTarget:
     chart: str = ""
     version: str = ""
 
+    @property
+    def in_force(self) -> tuple[ReleaseRevision, ...]:
+        """Return the revisions that are, or were, in force: Helm calls the one deployed, the others superseded."""
+        return tuple(each for each in self.history if each.status in ("deployed", "superseded"))
+
 
 @dataclass(frozen=True, slots=True)
 class PodTrouble:

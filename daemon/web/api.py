@@ -50,7 +50,7 @@ def incident(view: View, wanted: str) -> HttpAnswer:
     """Answer /incidents/ID: the id or a unique beginning of one."""
     found = view.incident(IncidentId(wanted))
     if found is None:
-        return problem(404, f"no incident is called {wanted!r}, or several begin so")
+        return _unknown(wanted)
     return as_json({"apiVersion": API_VERSION, "kind": "Incident", **incident_document(found)})
 
 
@@ -58,8 +58,12 @@ def timeline(view: View, wanted: str) -> HttpAnswer:
     """Answer /incidents/ID/timeline."""
     found = view.incident(IncidentId(wanted))
     if found is None:
-        return problem(404, f"no incident is called {wanted!r}, or several begin so")
+        return _unknown(wanted)
     return as_json(listing("Timeline", [entry_document(entry) for entry in found.timeline], incident=found.id))
+
+
+def _unknown(wanted: str) -> HttpAnswer:
+    return problem(404, f"no incident is called {wanted!r}, or several begin so")
 
 
 def objects(view: View, query: Mapping[str, str]) -> HttpAnswer:
@@ -118,8 +122,11 @@ def why(view: View, query: Mapping[str, str]) -> HttpAnswer:
     kind, name = query.get("kind", ""), query.get("name", "")
     if not kind or not name:
         return problem(400, "kind and name are needed")
+    wanted = query.get("incident", "")
+    if wanted and view.incident(IncidentId(wanted)) is None:
+        return _unknown(wanted)
     ref = ObjectRef("", "", kind, query.get("namespace", ""), name)
-    return as_json({"apiVersion": API_VERSION, "kind": "Explanation", **view.why(ref, query.get("incident", ""))})
+    return as_json({"apiVersion": API_VERSION, "kind": "Explanation", **view.why(ref, wanted)})
 
 
 def readiness(view: View) -> HttpAnswer:

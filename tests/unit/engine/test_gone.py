@@ -55,17 +55,16 @@ def test_when_the_first_needs_it_no_more_the_incident_goes_on_with_the_next():
     assert story.case.incident.state.value == "resolved"
 
 
+def web_is_down(cluster: Cluster) -> Story:
+    story = Story().see(cluster.state("Deployment", "web", replicas=pods(0, 1)))
+    story.see(cluster.state("Kustomization", "app", unhealthy("Deployment/apps/web"), contains=(WEB,)))
+    return story.wait(20)
+
+
 @pytest.mark.parametrize(("contains", "state"), [((WEB,), "open"), ((), "resolved")])
 def test_a_workload_that_is_gone_holds_its_incident_while_an_inventory_has_it(contains, state):
     cluster = Cluster()
-    story = (
-        Story()
-        .see(
-            cluster.state("Deployment", "web", replicas=pods(0, 1)),
-            cluster.state("Kustomization", "app", unhealthy("Deployment/apps/web"), contains=(WEB,)),
-        )
-        .wait(20)
-    )
+    story = web_is_down(cluster)
     story.lose(WEB).see(cluster.state("Kustomization", "app", ready(), contains=contains)).wait(120)
     assert story.case.incident.state.value == state
 
@@ -86,14 +85,7 @@ def test_later_pushes_and_the_fix_are_not_what_broke_it():
 
 def test_a_workload_beside_the_cause_is_explained_as_such():
     cluster = Cluster()
-    story = (
-        Story()
-        .see(
-            cluster.state("Deployment", "web", replicas=pods(0, 1)),
-            cluster.state("Kustomization", "app", unhealthy("Deployment/apps/web"), contains=(WEB,)),
-        )
-        .wait(20)
-    )
+    story = web_is_down(cluster)
     told = WorldView(story.world).why(WEB)["answer"]
     assert f"is beside the cause in incident {story.case.incident.id}" in str(told)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from daemon.engine.neglect import resuming
+from daemon.flux.commands import resuming
 from daemon.model.findings import Finding, FindingState, Severity
 from daemon.model.objects import Dependency, ObjectState, Writer
 from daemon.model.refs import Fingerprint, ObjectRef

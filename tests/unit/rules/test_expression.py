@@ -263,7 +263,7 @@ def test_a_regular_expression_whose_text_is_broken_is_told_once() -> None:
     ],
 )
 def test_only_the_fields_of_entries_are_looked_at(source: str) -> None:
-    compile_expression(source)
+    assert compile_expression(source).source == source
 
 
 def test_an_expression_whose_bracket_never_closes_is_a_syntax_error() -> None:

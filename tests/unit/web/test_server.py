@@ -139,6 +139,8 @@ async def test_why_answers_for_any_object_and_asks_for_what_it_needs():
     async with served(broken()) as web:
         assert (await web.json("/api/v1/why?kind=kustomization&namespace=apps&name=a"))["known"]
         assert not (await web.json("/api/v1/why?kind=Kustomization&name=ghost"))["known"]
+        status, told, _ = await web.get("/api/v1/why?kind=kustomization&namespace=apps&name=a&incident=zzz")
+        assert (status, "no incident is called" in str(told)) == (404, True)
         status, _, _ = await web.get("/api/v1/why?kind=Kustomization")
         assert status == 400
 
