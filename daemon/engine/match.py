@@ -4,23 +4,22 @@ While a failure is latched, rules see the condition that said so and not the ret
 An expression that fails to evaluate never fires and is never silently false: it is counted, and shown in the trace.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from daemon.engine.draft import Draft
+from daemon.engine.facts import Facts
 from daemon.engine.graph import owners_of
 from daemon.engine.pattern import advance, told
-from daemon.engine.release import workloads_of
 from daemon.engine.rolling import moving_until
 from daemon.engine.temporal import waited
-from daemon.engine.world import Known, World, elapsed
-from daemon.flux.culprit import culprit_of
-from daemon.flux.decode import parse
+from daemon.engine.world import Known, World
 from daemon.model.findings import Clause, Trace
-from daemon.model.objects import Condition, Health, ObjectState
-from daemon.model.refs import Fingerprint, ObjectRef
-from daemon.rules.expression import Activation, Expression, activation
+from daemon.model.objects import Health, ObjectState
+from daemon.model.refs import Fingerprint
+from daemon.rules.expression import Activation, Evaluation, Expression, activation
 from daemon.rules.ruleset import Rule
 
 FAULTS_TO_DISABLE = 3
@@ -38,44 +37,61 @@ def shown(known: Known) -> ObjectState:
 def match(world: World, known: Known) -> list[Draft]:
     """Return a draft for every rule that holds for the object now."""
     look = _Look(world, known)
-    rules = world.rules.for_object(known.state.ref.kind, known.health)
-    return [_draft(world, known, rule, look.values) for rule in rules if look(rule)]
+    return [_draft(world, known, rule, look.facts) for rule in look.holding()]
 
 
 class _Look:
-    """One look at one object: its state as rules see it, and the values that they share, made when first needed."""
+    """One look at one object: its state as rules see it, and the facts that they share, made when first needed."""
 
     def __init__(self, world: World, known: Known) -> None:
         self._world, self._known = world, known
         self._state = shown(known)
-        self._shared: Activation | None = None
+        self._panel = world.rules.panel(known.state.ref.kind, known.health, _broken(world))
 
-    def __call__(self, rule: Rule) -> bool:
-        """Say whether a rule holds."""
-        matches = rule.match.matches(self._state, self._known.health)
-        if self._world.faults.get(rule.name, 0) >= FAULTS_TO_DISABLE:
-            return False
-        if not rule.temporal:
-            return matches and (rule.when is None or self._ask(rule, rule.when))
+    def holding(self) -> Iterator[Rule]:
+        """Yield the rules that hold."""
+        yield from (rule for rule in self._panel.plain if self._matches(rule))
+        for group in self._panel.groups:
+            if not self._matches(group.first) or ("old" in group.uses and not self._known.before):
+                continue  # seen for the first time: there is nothing to compare with
+            for rule, answer in group.answers(self._given):
+                if self._counted(rule, answer):
+                    yield rule
+        yield from (rule for rule in self._panel.temporal if self._advances(rule))
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts(self._world, self._known, self._state)
+
+    @cached_property
+    def _given(self) -> Activation:
+        return activation(self.facts, self._panel.uses)
+
+    def _matches(self, rule: Rule) -> bool:
+        return rule.match.matches(self._state, self._known.health)
+
+    def _advances(self, rule: Rule) -> bool:
+        matches = self._matches(rule)
         begun = rule.name in self._world.progress.get(self._state.ref, {})
         if not (matches or begun or (rule.absent_for is not None and rule.match.covers(self._state))):
             return False
-        return advance(
-            self._world, rule, self._state.ref, matches=matches, ask=lambda expression: self._ask(rule, expression)
-        )
+        return advance(self._world, rule, self._state.ref, matches=matches, ask=lambda test: self._ask(rule, test))
 
-    @cached_property
-    def values(self) -> dict[str, object]:
-        return values_of(self._world, self._known)
+    def _ask(self, rule: Rule, test: Expression) -> bool:
+        if "old" in test.uses and not self._known.before:
+            return False
+        return self._counted(rule, self._panel.evaluate(rule, test, self._given))
 
-    def _ask(self, rule: Rule, expression: Expression) -> bool:
-        if "old" in expression.uses and not self._known.before:
-            return False  # seen for the first time: there is nothing to compare with
-        self._shared = self._shared or activation(self.values)
-        answer = expression.evaluate(self._shared)
+    def _counted(self, rule: Rule, answer: Evaluation) -> bool:
+        """Say whether a test holds; count it when it could not be evaluated."""
         if answer.value is None:
             self._world.faults[rule.name] += 1
         return answer.value is True
+
+
+def _broken(world: World) -> frozenset[str]:
+    """Return the rules that are out of force because their tests failed too often."""
+    return frozenset(name for name, count in world.faults.items() if count >= FAULTS_TO_DISABLE)
 
 
 def trace(world: World, known: Known, rule: Rule) -> Trace:
@@ -90,7 +106,7 @@ def trace(world: World, known: Known, rule: Rule) -> Trace:
     if rule.when is not None and "old" in rule.when.uses and not known.before:
         clauses = (*clauses, Clause("old", "a state before this one", "none yet", held=False))
     elif rule.when is not None and not rule.temporal:
-        answer = rule.when.evaluate(activation(values_of(world, known)))
+        answer = rule.when.evaluate(activation(Facts(world, known, state), rule.when.uses))
         error, seen = answer.error, answer.error or str(answer.value).lower()
         clauses = (*clauses, Clause("when", rule.when.source, seen, answer.value))
     clauses = (*clauses, *told(world, rule, state.ref))
@@ -99,33 +115,7 @@ def trace(world: World, known: Known, rule: Rule) -> Trace:
     return Trace(rule.name, state.ref, clauses, error)
 
 
-def values_of(world: World, known: Known) -> dict[str, object]:
-    """Return what expressions and templates see of an object."""
-    state = shown(known)
-    ref, condition = state.ref, state.ready
-    return {
-        "object": lambda: parse(state.text) if state.text else {},
-        "old": lambda: parse(known.before) if known.before else {},
-        "cluster": ref.cluster,
-        "culprit": culprit_of(condition.message) if condition is not None and condition.status != "True" else "",
-        "revision": state.attempted_revision or state.applied_revision or state.artifact_revision,
-        "source": _ref_values(state.source),
-        "owner": _owner(world, ref),
-        "release": _release(state),
-        "event": _event(world, ref),
-        "health": known.health.value,
-        "failing_for": timedelta(seconds=elapsed(known.failing_since, world.now)),
-        "ready": _condition(state.ready),
-        "stalled": _condition(state.condition("Stalled")),
-        "ref": {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name},
-        "suspended": state.suspended,
-        "dependencies": [_named(world, dependency.ref) for dependency in state.depends_on],
-        "dependents": [_named(world, dependent) for dependent in sorted(world.dependents.get(ref, ()))],
-        "workload": _workload(world, state),
-    }
-
-
-def _draft(world: World, known: Known, rule: Rule, values: dict[str, object]) -> Draft:
+def _draft(world: World, known: Known, rule: Rule, values: Facts) -> Draft:
     return Draft(
         rule.name,
         rule.severity,
@@ -158,51 +148,3 @@ def _patience(world: World, known: Known, rule: Rule) -> float:
 def _begun(world: World, known: Known, rule: Rule) -> datetime:
     finding = world.findings.get(Fingerprint(rule.name, known.state.ref))
     return finding.since if finding is not None else world.now
-
-
-def _condition(condition: Condition | None) -> dict[str, str]:
-    if condition is None:
-        return {"status": "", "reason": "", "message": ""}
-    return {"status": condition.status, "reason": condition.reason, "message": condition.message}
-
-
-def _event(world: World, ref: ObjectRef) -> dict[str, str]:
-    events = world.events.get(ref)
-    if not events:
-        return {"reason": "", "message": "", "type": ""}
-    last = events[-1]
-    return {"reason": last.reason, "message": last.message, "type": "Warning" if last.warning else "Normal"}
-
-
-def _ref_values(ref: ObjectRef | None) -> dict[str, str]:
-    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name} if ref is not None else {}
-
-
-def _owner(world: World, ref: ObjectRef) -> dict[str, str]:
-    """The object whose inventory holds this one, with the path in Git that it applies."""
-    owners = owners_of(world, ref)
-    known = world.known(owners[0]) if owners else None
-    return {**_ref_values(owners[0]), "path": known.state.path} if known is not None else {}
-
-
-def _release(state: ObjectState) -> dict[str, str]:
-    helm = state.helm
-    if helm is None:
-        return {}
-    return {"name": helm.release, "namespace": helm.namespace, "chart": helm.chart, "version": helm.version}
-
-
-def _named(world: World, ref: ObjectRef) -> dict[str, str]:
-    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "health": world.health(ref).value}
-
-
-def _workload(world: World, state: ObjectState) -> dict[str, int]:
-    """Sum up the replicas of the object itself, or of the workloads its release owns."""
-    states = [state] if state.replicas else [world.objects[ref].state for ref in sorted(workloads_of(world, state))]
-    counts = [each.replicas for each in states if each.replicas]
-    return {
-        "desired": sum(count.desired for count in counts),
-        "ready": sum(count.ready for count in counts),
-        "updated": sum(count.updated for count in counts),
-        "available": sum(count.available for count in counts),
-    }

@@ -9,7 +9,8 @@ scalar (`>` or a plain one over several lines) are those of the joined text.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -26,6 +27,10 @@ MAX_PLUS = 8
 GROWING = ("replace", "join", "format")
 """String functions whose result can be the product of two messages: 32 kB times 32 kB is a gigabyte."""
 
+COMBINED = 60
+"""Tests that are asked together at most: beyond that, nothing is gained."""
+HELD = "1"
+
 _TEXT_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
 _TYPES: dict[str, cel.Type] = {
     "object": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
@@ -41,6 +46,8 @@ _TYPES: dict[str, cel.Type] = {
     "dependents": cel.Type.List(_TEXT_MAP),
     "workload": cel.Type.Map(cel.Type.STRING, cel.Type.INT),
 }
+NAMES = frozenset(_TYPES)
+"""Every variable that an expression may read."""
 _NOT_LOADED: dict[str, object] = {name: {} for name in scope.LAZY}
 _ENV = cel.NewEnv(
     variables=_TYPES,
@@ -66,24 +73,26 @@ class Evaluation:
     error: str = ""
 
 
-_TRUE, _FALSE = Evaluation(value=True), Evaluation(value=False)
+TRUE, FALSE = Evaluation(value=True), Evaluation(value=False)
 
 
 class Activation:
     """The variables of one object, converted once and shared by all rules of its kind."""
 
-    __slots__ = ("_context", "_loaded", "_values")
+    __slots__ = ("_context", "_loaded", "_values", "answers")
 
-    def __init__(self, values: Mapping[str, object]) -> None:
-        """Keep the values; the raw objects are loaded when an expression first reads one."""
-        self._values = {name: value for name, value in scope.fill(values).items() if name in _TYPES}
+    def __init__(self, values: Mapping[str, object], needed: frozenset[str] = NAMES) -> None:
+        """Keep the needed values; the raw objects are loaded when an expression first reads one."""
+        self._values = {name: scope.filled(name, values.get(name)) for name in needed}
         self._loaded = False
         self._context: cel.Activation | None = None
+        self.answers: dict[Combined, str | None] = {}
+        """What combined tests said of these values."""
 
     def context(self, *, raw: bool) -> cel.Activation:
         """Return the library's context; `raw` says that `object` or `old` is read."""
         if raw and not self._loaded:
-            self._values |= {name: scope.loaded(self._values[name]) for name in scope.LAZY}
+            self._values |= {name: scope.loaded(self._values[name]) for name in scope.LAZY if name in self._values}
             self._loaded = True
             self._context = None
         if self._context is None:
@@ -92,9 +101,12 @@ class Activation:
         return self._context
 
 
-def activation(values: Mapping[str, object]) -> Activation:
-    """Build the shared context of one object; `object` and `old` may be functions that return the parsed JSON."""
-    return Activation(values)
+def activation(values: Mapping[str, object], needed: frozenset[str] = NAMES) -> Activation:
+    """Build the shared context of one object; `object` and `old` may be functions that return the parsed JSON.
+
+    `needed` names the variables that will be read; what is not among them is never asked of `values`.
+    """
+    return Activation(values, needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +125,44 @@ class Expression:
         except RuntimeError as error:
             return Evaluation(None, _tidy(str(error)))
         if answer is True:
-            return _TRUE
+            return TRUE
         if answer is False:
-            return _FALSE
+            return FALSE
         return Evaluation(None, _tidy(str(answer)))
+
+
+class Combined:
+    """Tests that are asked together: one call into the library costs as much as evaluating a few of them.
+
+    The answer comes back as one text with a digit for each. A test that cannot be evaluated leaves no answer at all,
+    and then they must be asked one by one; so must all of them where one is too deep to stand inside another.
+    """
+
+    __slots__ = ("_compiled", "_raw")
+
+    def __init__(self, tests: Sequence[Expression]) -> None:
+        """Combine tests that read the same raw objects, at most COMBINED of them."""
+        # a line end behind each: it may end in a comment
+        digits = (f"(({test.source}\n) ? '{HELD}' : '0')" for test in tests)
+        self._compiled: cel.Expression | None = None
+        with suppress(RuntimeError):
+            self._compiled = _ENV.compile(f"[{', '.join(digits)}].join('')")
+        self._raw = any(not test.uses.isdisjoint(scope.LAZY) for test in tests)
+
+    def held(self, given: Activation) -> str | None:
+        """Return for one object a digit for each test, HELD where it holds; None when one cannot be told."""
+        if self not in given.answers:
+            given.answers[self] = self._ask(given)
+        return given.answers[self]
+
+    def _ask(self, given: Activation) -> str | None:
+        if self._compiled is None:
+            return None
+        try:
+            result = self._compiled.eval(given.context(raw=self._raw))
+            return str(result.value()) if result.type() == cel.Type.STRING else None
+        except RuntimeError:
+            return None
 
 
 def compile_expression(source: str, *, file: str = "", line: int = 0, column: int = 0) -> Expression:

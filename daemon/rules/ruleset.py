@@ -16,7 +16,8 @@ from daemon.model.findings import Clause, Severity
 from daemon.model.notices import Silence
 from daemon.model.objects import Health, ObjectState
 from daemon.model.remedies import Mode
-from daemon.rules.expression import Expression
+from daemon.rules.expression import Activation, Evaluation, Expression
+from daemon.rules.panel import groups_of
 from daemon.rules.template import Template
 
 _Ask = tuple[str, bool, object, object]
@@ -361,6 +362,12 @@ class Rule:
         """Return every expression that it asks."""
         return (*((self.when,) if self.when is not None else ()), *(stage.when for stage in self.sequence))
 
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """Return what it wants of an object of its kinds before it asks its tests; those with the same ask the same."""
+        match, labels = self.match, tuple(sorted(self.match.labels.items()))
+        return match.namespace, match.name, labels, match.reasons, match.health if self.temporal else None
+
     @cached_property
     def rank(self) -> tuple[int, int, int, str]:
         """Return a sort key that puts first the rule whose words fit one failure best.
@@ -376,6 +383,27 @@ class Rule:
     def momentary(self) -> bool:
         """Say whether it asks of events, which are moments: then each event that arrives is asked about once."""
         return self.temporal and any("event" in test.uses for test in self.tests)
+
+
+class Panel:
+    """Rules for objects of one kind and health, arranged so that what they share is asked once for each object."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        """Arrange these rules."""
+        now = [rule for rule in rules if not rule.temporal]
+        self.temporal = tuple(rule for rule in rules if rule.temporal)
+        self.plain = tuple(rule for rule in now if rule.when is None)
+        """Rules without a test."""
+        self.groups = tuple(groups_of((rule.scope, rule, rule.when) for rule in now if rule.when is not None))
+        over_time = groups_of((rule.scope, rule, test) for rule in self.temporal for test in rule.tests)
+        self._homes = {(rule.name, test): group for group in over_time for rule, test in group.members}
+        tests = (test for rule in rules for test in rule.tests)
+        self.uses = frozenset(name for test in tests for name in test.uses)
+        """Every variable that their tests read."""
+
+    def evaluate(self, rule: Rule, test: Expression, given: Activation) -> Evaluation:
+        """Answer a test of one of the temporal rules."""
+        return self._homes[rule.name, test].answer(test, given)
 
 
 @dataclass(frozen=True)
@@ -404,6 +432,13 @@ class RuleSet:
         """
         return self._by_health.get((kind, health), ())
 
+    def panel(self, kind: str, health: Health, broken: frozenset[str] = frozenset()) -> "Panel":
+        """Return the rules of `for_object`, without the broken ones, arranged for asking; made at the first call."""
+        key = kind, health, broken
+        if key not in self._panels:
+            self._panels[key] = Panel([rule for rule in self.for_object(kind, health) if rule.name not in broken])
+        return self._panels[key]
+
     def rule(self, name: str) -> Rule | None:
         """Return one rule by name, enabled or not."""
         return self._by_name.get(name)
@@ -417,6 +452,10 @@ class RuleSet:
         """Return the kinds for which a rule asks how long something lasts: its answer changes by the clock alone."""
         aging = (rule for rule in self.rules if rule.enabled and any("failing_for" in test.uses for test in rule.tests))
         return frozenset(kind for rule in aging for kind in rule.match.kinds)
+
+    @cached_property
+    def _panels(self) -> dict[tuple[str, Health, frozenset[str]], "Panel"]:
+        return {}
 
     @cached_property
     def _remembering(self) -> frozenset[str]:

@@ -38,22 +38,22 @@ NAMES = frozenset({*FIELDS, *TEXTS, *LISTS, *LAZY, "failing_for", "suspended"})
 
 NUMBERS = frozenset({"workload"})
 
+_EMPTY: Mapping[str, object] = {
+    **dict.fromkeys(TEXTS, ""),
+    **{name: {} for name in LAZY},
+    "failing_for": timedelta(0),
+    "suspended": False,
+}
 
-def fill(values: Mapping[str, object]) -> dict[str, object]:
-    """Return every variable: those of `values` as plain dictionaries and lists, the rest empty."""
-    filled: dict[str, object] = dict.fromkeys(TEXTS, "")
-    filled |= {name: [] for name in LISTS}
-    filled |= {name: {} for name in LAZY}
-    filled |= {"failing_for": timedelta(0), "suspended": False}
-    for name, fields in FIELDS.items():
-        given = values.get(name)
+
+def filled(name: str, value: object) -> object:
+    """Return a variable as plain dictionaries and lists with all its fields; empty where nothing is known (None)."""
+    if name in FIELDS:
         empty: object = 0 if name in NUMBERS else ""
-        filled[name] = dict.fromkeys(fields, empty) | (dict(given) if isinstance(given, Mapping) else {})
-    for name, value in values.items():
-        if name in FIELDS or name not in NAMES:
-            continue
-        filled[name] = [dict(item) for item in _listed(value)] if name in LISTS else value
-    return filled
+        return dict.fromkeys(FIELDS[name], empty) | (dict(value) if isinstance(value, Mapping) else {})
+    if name in LISTS:
+        return [dict(item) for item in _listed(value)]
+    return _EMPTY[name] if value is None else value
 
 
 def loaded(value: object) -> object:

@@ -47,7 +47,7 @@ class Template:
 
     def render(self, values: Mapping[str, object]) -> str:
         """Return the message for one object; never raises: what can't be filled in is said in the text."""
-        filled = scope.fill({name: value for name, value in values.items() if name in self.uses})
+        filled = {name: scope.filled(name, values.get(name)) for name in self.uses}
         filled |= {name: _one_line(filled[name]) for name in (*scope.FIELDS, *scope.TEXTS) if name in self.uses}
         try:
             filled |= {name: scope.loaded(filled[name]) for name in scope.LAZY if name in self.uses}

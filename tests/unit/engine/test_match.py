@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from daemon.engine.match import trace, values_of
+from daemon.engine.facts import Facts
+from daemon.engine.match import shown, trace
 from daemon.engine.view import WorldView
 from daemon.model.refs import IncidentId, ObjectRef
 from daemon.model.signals import EventSeen, Stale, Synced
@@ -29,7 +30,8 @@ def rule(when: str = "ready.reason == 'BuildFailed'", name: str = "r", enabled: 
 
 
 def seen(story: Story, name: str = "a", kind: str = "Kustomization") -> dict[str, Any]:
-    return values_of(story.world, known(story, name, kind))
+    found = known(story, name, kind)
+    return dict(Facts(story.world, found, shown(found)))
 
 
 def known(story: Story, name: str = "a", kind: str = "Kustomization"):
