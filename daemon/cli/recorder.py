@@ -15,7 +15,7 @@ from typing import BinaryIO
 from daemon.cli.output import say
 from daemon.kube.client import connect, default_kubeconfig
 from daemon.model.errors import ConfigError, Problem
-from daemon.model.signals import Signal
+from daemon.model.signals import Arrival
 from daemon.replay.recording import record_line, record_sync
 from daemon.runtime.backoff import delays
 from daemon.runtime.clock import SystemClock
@@ -49,7 +49,7 @@ class Writer:
 class Nowhere:
     """An inbox that keeps nothing."""
 
-    def put(self, signal: Signal) -> None:
+    def put(self, signal: Arrival) -> None:
         """Forget the signal."""
 
 

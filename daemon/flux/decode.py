@@ -16,13 +16,17 @@ from daemon.flux.specs import facts_of
 from daemon.model.objects import Condition, ObjectState, Writer
 from daemon.model.redact import is_suspect, redact, redact_json
 from daemon.model.refs import ObjectRef
-from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Signal
+from daemon.model.signals import Arrival, EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Signal, Unread
 
 HELM_SECRET = "helm.sh/release.v1"  # noqa: S105 - a type name, no secret
 HELM_PREFIX = "sh.helm.release.v1."
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HIDDEN = ("data", "stringData", "binaryData")
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
+
+RELEASES = ("Secret", "PartialObjectMetadata")
+NO_OBJECTS = ("Event", *RELEASES)
+"""Kinds that are no objects of the World."""
 
 Raw = Mapping[str, object]
 
@@ -32,9 +36,17 @@ def signal_of(raw: Raw, cluster: str, at: datetime, *, initial: bool = False) ->
     kind = text(raw.get("kind"))
     if kind == "Event":
         return decode_event(raw, cluster, at)
-    if kind in ("Secret", "PartialObjectMetadata"):
+    if kind in RELEASES:
         return decode_release(raw, cluster, at)
     return ObjectChanged(at, decode_object(raw, cluster), initial)
+
+
+def arrival_of(raw: Raw, cluster: str, at: datetime) -> Arrival | None:
+    """Return what `signal_of` does, an object unread: it is decoded when its turn comes, if no newer state came."""
+    if text(raw.get("kind")) in NO_OBJECTS:
+        return signal_of(raw, cluster, at)
+    uid = text(mapping(raw.get("metadata")).get("uid"))
+    return Unread(at, ref_of(raw, cluster), uid, lambda: ObjectChanged(at, decode_object(raw, cluster)))
 
 
 def gone_of(raw: Raw, cluster: str, at: datetime) -> Signal | None:
@@ -42,7 +54,7 @@ def gone_of(raw: Raw, cluster: str, at: datetime) -> Signal | None:
     kind = text(raw.get("kind"))
     if kind == "Event":
         return None
-    if kind in ("Secret", "PartialObjectMetadata"):
+    if kind in RELEASES:
         return decode_release(raw, cluster, at, gone=True)
     metadata = mapping(raw.get("metadata"))
     return ObjectGone(at, ref_of(raw, cluster), text(metadata.get("uid")))

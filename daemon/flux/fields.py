@@ -19,6 +19,8 @@ ZERO_TIME = "0001-01-01"
 
 def mapping(value: object) -> Mapping[str, object]:
     """Return the value if it is an object, else an empty one."""
+    if isinstance(value, dict):  # by far the most: asking an abstract class costs ten times as much
+        return value
     return value if isinstance(value, Mapping) else {}
 
 

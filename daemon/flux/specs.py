@@ -90,7 +90,8 @@ def inventory_ref(cluster: str, entry: str) -> ObjectRef | None:
     if len(parts) != INVENTORY_PARTS or not parts[2]:
         return None
     name, group, kind = parts
-    return ObjectRef(cluster, intern(group), intern(kind), intern(namespace), name.replace("__", ":"))
+    name = name.replace("__", ":") if "__" in name else name
+    return ObjectRef(cluster, intern(group), intern(kind), intern(namespace), name)
 
 
 def pod_trouble(spec: Raw, status: Raw) -> PodTrouble | None:
@@ -268,8 +269,8 @@ def _revision(item: Raw) -> ReleaseRevision:
 
 def _inventory(ref: ObjectRef, status: Raw) -> tuple[ObjectRef, ...]:
     entries = sequence(mapping(status.get("inventory")).get("entries"))
-    found = (inventory_ref(ref.cluster, text(mapping(entry).get("id"))) for entry in entries)
-    return tuple(sorted(each for each in found if each is not None))
+    found = [inventory_ref(ref.cluster, text(mapping(entry).get("id"))) for entry in entries]
+    return tuple(sorted(filter(None, found)))
 
 
 def _health_checks(ref: ObjectRef, spec: Raw) -> tuple[ObjectRef, ...]:

@@ -12,7 +12,7 @@ from daemon.model.notices import Delivery, Notification, Silence
 from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import IncidentId, ObjectRef
 from daemon.model.remedies import ActionRequest, ActionResult
-from daemon.model.signals import Restored, Signal
+from daemon.model.signals import Arrival, Restored
 
 Json = Mapping[str, object]
 
@@ -40,8 +40,8 @@ class Clock(Protocol):
 class Inbox(Protocol):
     """Where signals go; never blocks."""
 
-    def put(self, signal: Signal) -> None:
-        """Take a signal; merge it with one that waits under the same key."""
+    def put(self, signal: Arrival) -> None:
+        """Take a signal; merge it with one that waits under the same key. What is unread is read before it leaves."""
         ...
 
 

@@ -3,7 +3,7 @@
 `at` is when we saw it (our clock); what the far side says of its own time stands in fields of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -163,3 +163,17 @@ Signal = (
     | Delivered
     | Restored
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An ObjectChanged that nobody has decoded yet: in a burst most states are overtaken before their turn comes."""
+
+    at: datetime
+    ref: ObjectRef
+    uid: str
+    read: Callable[[], ObjectChanged] = field(repr=False, compare=False)
+    """Decodes it; never raises."""
+
+
+Arrival = Signal | Unread

@@ -1,8 +1,9 @@
 """Where signals wait for the pump: keyed and coalescing, hence bounded by the number of keys; never blocks.
 
 Objects merge by ref: the newest state stands where the oldest waited, and at most two incarnations of one name are
-kept apart, the one the World may know and the newest. Facts leave in the order they came. Events are hints in a ring
-of their own: the oldest are dropped and counted. Results and commands are never merged away.
+kept apart, the one the World may know and the newest. What comes unread is read when it leaves. Facts leave in the
+order they came. Events are hints in a ring of their own: the oldest are dropped and counted. Results and commands are
+never merged away.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 from daemon.model.signals import (
     ActionFinished,
+    Arrival,
     Command,
     CronFired,
     Delivered,
@@ -21,6 +23,7 @@ from daemon.model.signals import (
     Signal,
     Stale,
     Synced,
+    Unread,
 )
 
 EVENTS = 5000
@@ -28,7 +31,10 @@ EVENTS = 5000
 COMMANDS = 100
 """Commands that may wait before their senders are told to come again: people do not type faster."""
 
-AboutObject = ObjectChanged | ObjectGone
+UNREAD = 1000
+"""Objects that may wait unread: as a dictionary one takes ten times what is kept of it (22 kB, performance.md 2)."""
+
+AboutObject = ObjectChanged | ObjectGone | Unread
 
 
 class KeyedInbox:
@@ -36,7 +42,8 @@ class KeyedInbox:
 
     def __init__(self, events: int = EVENTS) -> None:
         """Keep at most so many events."""
-        self._facts: OrderedDict[object, tuple[Signal, ...]] = OrderedDict()
+        self._facts: OrderedDict[object, tuple[Arrival, ...]] = OrderedDict()
+        self._unread = 0
         self._events: OrderedDict[object, EventSeen] = OrderedDict()
         self._limit = events
         self._bell = asyncio.Event()
@@ -55,11 +62,11 @@ class KeyedInbox:
         """Say whether so many commands wait that their senders should come again."""
         return self._commands >= COMMANDS
 
-    def put(self, signal: Signal) -> None:
+    def put(self, signal: Arrival) -> None:
         """Take a signal; merge it with the one that waits under the same key."""
         self.received += 1
         match signal:
-            case ObjectChanged() | ObjectGone():
+            case ObjectChanged() | ObjectGone() | Unread():
                 self._put_object(signal)
             case EventSeen():
                 self._put_event(signal)
@@ -79,9 +86,13 @@ class KeyedInbox:
         if len(waiting) > 1:
             self._facts[key] = waiting[1:]
             self._facts.move_to_end(key, last=False)
-        if isinstance(waiting[0], Command):
+        first = waiting[0]
+        if isinstance(first, Unread):
+            self._unread -= 1
+            return first.read()
+        if isinstance(first, Command):
             self._commands -= 1
-        return waiting[0]
+        return first
 
     async def rung(self) -> None:
         """Wait until a signal is put, or someone rings."""
@@ -94,12 +105,12 @@ class KeyedInbox:
 
     def _put_object(self, signal: AboutObject) -> None:
         ref = signal.new.ref if isinstance(signal, ObjectChanged) else signal.ref
-        waiting = self._facts.get(ref)
-        if waiting is None:
-            self._facts[ref] = (signal,)
-            return
-        chain = merged(waiting, signal)
+        waiting = self._facts.get(ref, ())
+        if isinstance(signal, Unread) and self._unread - _unread(waiting) >= UNREAD:
+            signal = signal.read()
+        chain = merged(waiting, signal) if waiting else (signal,)
         self.merged += len(waiting) + 1 - len(chain)
+        self._unread += _unread(chain) - _unread(waiting)
         self._facts[ref] = chain
 
     def _put_event(self, signal: EventSeen) -> None:
@@ -121,33 +132,42 @@ class KeyedInbox:
         self._facts[key] = (signal,)
 
 
-def merged(waiting: tuple[Signal, ...], after: AboutObject) -> tuple[Signal, ...]:
+def merged(waiting: tuple[Arrival, ...], after: AboutObject) -> tuple[Arrival, ...]:
     """Return one or two signals that leave the World as all of them would, the newest state last."""
     first, last = waiting[0], waiting[-1]
-    if isinstance(after, ObjectChanged):
-        if isinstance(last, ObjectChanged) and _same(last, after):
-            initial = after.initial and last.initial
-            return (*waiting[:-1], after if initial == after.initial else replace(after, initial=initial))
-        return (first, after)
-    if isinstance(last, ObjectChanged) and not _same(last, after):
+    if not isinstance(after, ObjectGone):
+        if isinstance(last, ObjectGone) or not _same(last, after):
+            return (first, after)
+        if (
+            isinstance(after, ObjectChanged)
+            and after.initial
+            and not (isinstance(last, ObjectChanged) and last.initial)
+        ):
+            after = replace(after, initial=False)
+        return (*waiting[:-1], after)
+    if not isinstance(last, ObjectGone) and not _same(last, after):
         return (after if len(waiting) == 1 or _same(first, after) else replace(after, uid=""), last)
     return (replace(after, uid=""),)  # whichever incarnation the World knows, there is none now
 
 
-def _same(before: Signal, after: AboutObject) -> bool:
+def _same(before: Arrival, after: AboutObject) -> bool:
     """Say whether both are about one incarnation, as far as they say which."""
     one, other = _uid(before), _uid(after)
     return not one or not other or one == other
 
 
-def _uid(signal: Signal) -> str:
+def _uid(signal: Arrival) -> str:
     match signal:
         case ObjectChanged(new=state):
             return state.uid
-        case ObjectGone(uid=uid):
+        case ObjectGone(uid=uid) | Unread(uid=uid):
             return uid
         case _:
             return ""
+
+
+def _unread(waiting: tuple[Arrival, ...]) -> int:
+    return sum(isinstance(each, Unread) for each in waiting)
 
 
 def _key(signal: Signal) -> object:  # noqa: PLR0911 - one row a kind of signal

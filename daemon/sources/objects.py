@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from daemon.flux.decode import gone_of, signal_of
+from daemon.flux.decode import arrival_of, gone_of, signal_of
 from daemon.flux.kinds import WATCHED, Kind, resource_of
 from daemon.kube.client import KubeCluster
 from daemon.kube.informer import Informer
@@ -58,7 +58,9 @@ class KindSink:
         if self._tap is not None:
             self._tap.fact(now, "ADDED" if initial else "MODIFIED", raw)
         try:
-            signal = signal_of(raw, self._cluster, now, initial=initial)
+            signal = (
+                signal_of(raw, self._cluster, now, initial=True) if initial else arrival_of(raw, self._cluster, now)
+            )
         except ValueError:
             self.unreadable += 1
             return

@@ -13,6 +13,7 @@ from daemon.model.refs import EffectId, IncidentId, ObjectRef, Target
 from daemon.model.remedies import ActionRequest, ActionResult, Outcome
 from daemon.model.signals import (
     ActionFinished,
+    Arrival,
     Command,
     CronFired,
     Delivered,
@@ -24,8 +25,9 @@ from daemon.model.signals import (
     Stale,
     Synced,
     Tick,
+    Unread,
 )
-from daemon.runtime.inbox import COMMANDS, KeyedInbox
+from daemon.runtime.inbox import COMMANDS, UNREAD, KeyedInbox
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 REF = ObjectRef("default", "apps", "Deployment", "apps", "web")
@@ -33,6 +35,10 @@ REF = ObjectRef("default", "apps", "Deployment", "apps", "web")
 
 def changed(uid="u1", version="1", *, ref=REF, initial=False) -> ObjectChanged:
     return ObjectChanged(AT, ObjectState(ref, uid=uid, resource_version=version), initial=initial)
+
+
+def named(number: int) -> ObjectRef:
+    return ObjectRef("default", "apps", "Deployment", "apps", f"web-{number}")
 
 
 def gone(uid="u1", *, ref=REF) -> ObjectGone:
@@ -43,6 +49,16 @@ def event(message: str, *, name="web") -> EventSeen:
     return EventSeen(AT, ObjectRef("default", "apps", "Deployment", "apps", name), "Failed", message)
 
 
+def unread(uid="u1", version="1", *, ref=REF, log: list[str] | None = None) -> Unread:
+    """What was not decoded yet; the log is told when it is."""
+
+    def read() -> ObjectChanged:
+        (log if log is not None else []).append(version)
+        return changed(uid, version, ref=ref)
+
+    return Unread(AT, ref, uid, read)
+
+
 def drained(inbox: KeyedInbox) -> list[Signal]:
     found = []
     while (signal := inbox.take()) is not None:
@@ -50,7 +66,7 @@ def drained(inbox: KeyedInbox) -> list[Signal]:
     return found
 
 
-def after(*signals: Signal) -> list[Signal]:
+def after(*signals: Arrival) -> list[Signal]:
     inbox = KeyedInbox()
     for signal in signals:
         inbox.put(signal)
@@ -92,6 +108,34 @@ def test_f011_a_recreated_object_is_not_merged_with_the_old_one():
 def test_only_the_first_and_the_newest_incarnation_wait():
     signals = [changed("u1"), *(changed(f"u{number}") for number in range(2, 50))]
     assert after(*signals) == [changed("u1"), changed("u49")]
+
+
+def test_of_unread_states_only_the_last_is_ever_read():
+    log: list[str] = []
+    assert after(*(unread(version=str(number), log=log) for number in range(9))) == [changed(version="8")]
+    assert log == ["8"]
+
+
+def test_unread_and_read_states_merge_as_if_all_were_read():
+    assert after(changed(initial=True), unread(version="2")) == [changed(version="2")]
+    assert after(unread(), changed(version="2", initial=True)) == [changed(version="2")]
+    assert after(unread(), gone()) == [gone("")]
+    assert after(gone("u1"), unread("u2")) == [gone("u1"), changed("u2")]
+    assert after(unread("u1"), unread("u2", "2"), unread("u2", "3")) == [changed("u1"), changed("u2", "3")]
+    assert after(unread("u2"), gone("u1")) == [gone("u1"), changed("u2")]
+
+
+def test_no_more_than_so_many_objects_wait_unread():
+    log: list[str] = []
+    inbox = KeyedInbox()
+    for number in range(UNREAD + 2):
+        inbox.put(unread(version=str(number), ref=named(number), log=log))
+    assert log == [str(UNREAD), str(UNREAD + 1)]
+    inbox.put(unread(version="again", ref=named(0), log=log))
+    assert len(log) == 2  # it takes the place of one that waits
+    drained(inbox)
+    inbox.put(unread(version="later", ref=named(0), log=log))
+    assert log[-1] == str(UNREAD - 1)
 
 
 def test_the_end_of_a_second_incarnation_ends_whichever_is_known():
@@ -204,7 +248,7 @@ def histories(draw):
     """One true history of two names: what a watch that misses nothing would say, incarnation by incarnation."""
     alive: dict[ObjectRef, int] = {}
     born = dict.fromkeys(NAMES, 0)
-    signals: list[Signal | None] = []
+    signals: list[Arrival | None] = []
     for index in range(draw(st.integers(1, 25))):
         ref = draw(st.sampled_from(NAMES))
         what = draw(st.sampled_from(["change", "change", "gone", "recreate", "take"]))
@@ -216,13 +260,15 @@ def histories(draw):
             if what == "recreate" or ref not in alive:
                 born[ref] += 1
                 alive[ref] = born[ref]
-            signals.append(changed(f"{ref.name}{alive[ref]}", str(index), ref=ref))
+            uid = f"{ref.name}{alive[ref]}"
+            read = draw(st.booleans())
+            signals.append(changed(uid, str(index), ref=ref) if read else unread(uid, str(index), ref=ref))
     return signals
 
 
-def play(known: dict[ObjectRef, tuple[str, str]], signal: Signal | None) -> None:
+def play(known: dict[ObjectRef, tuple[str, str]], signal: Arrival | None) -> None:
     """What the World makes of it: a gone of another incarnation is not about what it knows."""
-    match signal:
+    match signal.read() if isinstance(signal, Unread) else signal:
         case ObjectChanged(new=state):
             known[state.ref] = (state.uid, state.resource_version)
         case ObjectGone(ref=ref, uid=uid) if ref in known and (not uid or known[ref][0] == uid):

@@ -14,7 +14,7 @@ from daemon.model.incidents import Incident
 from daemon.model.notices import Delivery, Notification, Reason, Sent
 from daemon.model.refs import EffectId, IncidentId, ObjectRef, Target
 from daemon.model.remedies import ActionRequest, ActionResult, Outcome
-from daemon.model.signals import ActionFinished, Delivered, Signal
+from daemon.model.signals import ActionFinished, Arrival, Delivered
 from daemon.runtime.clock import LoopClock
 from daemon.runtime.lanes import ATTEMPT_LIMIT, FAILED_AGAIN, Lanes
 from daemon.runtime.supervise import Tasks
@@ -28,9 +28,9 @@ class Inbox:
     """Keeps what is put."""
 
     def __init__(self) -> None:
-        self.got: list[Signal] = []
+        self.got: list[Arrival] = []
 
-    def put(self, signal: Signal) -> None:
+    def put(self, signal: Arrival) -> None:
         self.got.append(signal)
 
     def deliveries(self) -> list[tuple[str, Sent]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import repeat
 
@@ -13,7 +14,17 @@ from daemon.kube.client import connect_dict
 from daemon.model.effects import Inspect
 from daemon.model.ports import Json
 from daemon.model.refs import ObjectRef
-from daemon.model.signals import CronFired, EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Signal, Stale, Synced
+from daemon.model.signals import (
+    Arrival,
+    CronFired,
+    EventSeen,
+    ObjectChanged,
+    ObjectGone,
+    ReleaseSeen,
+    Stale,
+    Synced,
+    Unread,
+)
 from daemon.probes import pods
 from daemon.runtime.clock import ScaledClock
 from daemon.simulator.server import SimulatedCluster, kubeconfig
@@ -28,9 +39,9 @@ class Inbox:
     """Keeps what is put."""
 
     def __init__(self) -> None:
-        self.got: list[Signal] = []
+        self.got: list[Arrival] = []
 
-    def put(self, signal: Signal) -> None:
+    def put(self, signal: Arrival) -> None:
         self.got.append(signal)
 
 
@@ -68,8 +79,20 @@ def test_a_sink_turns_deltas_into_signals_and_gives_a_tap_the_raw_facts():
     sink.gone({"kind": "Event", "metadata": {"name": "e"}})
     sink.synced()
     sink.stale("no", absent=True)
-    assert [type(signal) for signal in inbox.got] == [ObjectChanged, ObjectChanged, ObjectGone, Synced, Stale]
+    assert [type(signal) for signal in inbox.got] == [ObjectChanged, Unread, ObjectGone, Synced, Stale]
     assert tap.facts == ["ADDED", "MODIFIED", "DELETED", "DELETED", f"SYNCED kustomizations.{GROUP}"]
+
+
+def test_what_a_watch_says_is_read_later_and_means_the_same_as_in_a_list():
+    inbox = Inbox()
+    sink = KindSink("c", f"kustomizations.{GROUP}", CLOCK, inbox)
+    sink.changed(kustomization("a"), initial=True)
+    sink.changed(kustomization("a"), initial=False)
+    listed, seen = inbox.got
+    assert isinstance(listed, ObjectChanged)
+    assert isinstance(seen, Unread)
+    assert (seen.ref, seen.uid) == (listed.new.ref, listed.new.uid)
+    assert replace(seen.read(), at=listed.at) == replace(listed, initial=False)
 
 
 def test_what_has_no_name_or_no_meaning_is_left_out_and_counted():

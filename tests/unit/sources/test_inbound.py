@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from daemon.model.ports import HttpRequest
-from daemon.model.signals import Command, EventSeen, Signal
+from daemon.model.signals import Arrival, Command, EventSeen
 from daemon.runtime.clock import LoopClock
 from daemon.sources import webhook
 from daemon.sources.commands import Commands
@@ -22,9 +22,9 @@ class Inbox:
     """Keeps what is put."""
 
     def __init__(self) -> None:
-        self.got: list[Signal] = []
+        self.got: list[Arrival] = []
 
-    def put(self, signal: Signal) -> None:
+    def put(self, signal: Arrival) -> None:
         self.got.append(signal)
 
 

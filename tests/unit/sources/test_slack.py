@@ -16,7 +16,7 @@ from daemon.engine.view import WorldView
 from daemon.model.notices import Notification, Reason
 from daemon.model.ports import HttpRequest, Readiness
 from daemon.model.refs import EffectId, Target
-from daemon.model.signals import Command, Signal
+from daemon.model.signals import Arrival, Command
 from daemon.notify.message import compose
 from daemon.notify.slack_blocks import root_blocks
 from daemon.runtime.clock import LoopClock
@@ -32,9 +32,9 @@ class Inbox:
     """Keeps what is put."""
 
     def __init__(self) -> None:
-        self.got: list[Signal] = []
+        self.got: list[Arrival] = []
 
-    def put(self, signal: Signal) -> None:
+    def put(self, signal: Arrival) -> None:
         self.got.append(signal)
 
 
