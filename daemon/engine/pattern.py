@@ -75,15 +75,14 @@ def _progress(world: World, rule: Rule, ref: ObjectRef) -> Progress:
 def _count(world: World, rule: Rule, ref: ObjectRef, progress: Progress, times: int) -> bool:
     """Count the moments at which the test became true; each leaves the window by itself."""
     assert rule.count is not None  # noqa: S101 - asked by the caller
-    within, moments = rule.count.within, progress.moments
+    within, least = rule.count.within, rule.count.at_least
     began = times if rule.momentary else int(bool(times) and not progress.held)
     progress.held = bool(times)
-    moments.extend([world.now] * min(began, rule.count.at_least))
-    while len(moments) > rule.count.at_least or (moments and _age(world, moments[0]) >= within):
-        moments.popleft()
+    moments = [moment for moment in progress.moments if _age(world, moment) < within]
+    progress.moments = (*moments, *[world.now] * min(began, least))[-least:]
     if began:
         world.after(within, ref)
-    return len(moments) >= rule.count.at_least
+    return len(progress.moments) >= least
 
 
 def _absent(world: World, rule: Rule, ref: ObjectRef, progress: Progress, *, held: bool) -> bool:

@@ -92,7 +92,7 @@ def _above(world: World, ref: ObjectRef) -> set[ObjectRef]:
     """Return everything that applies or checks an object, over however many others, and the object itself."""
     seen, stack = {ref}, [ref]
     while stack:
-        further = world.parents.get(stack.pop(), set()) - seen
+        further = world.parents.get(stack.pop(), frozenset()) - seen
         seen |= further
         stack += sorted(further)
     return seen

@@ -97,7 +97,7 @@ class Progress:
     since: datetime
     """When its test last held (absent_for), or its last step was reached (sequence)."""
     held: bool = False
-    moments: deque[datetime] = field(default_factory=deque)
+    moments: tuple[datetime, ...] = ()
     """When its test became true, the oldest first; at most as many as the rule counts to."""
     stage: int = 0
     step: int = 0
@@ -170,7 +170,7 @@ class World:
     objects: dict[ObjectRef, Known] = field(default_factory=dict)
     dependents: dict[ObjectRef, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     consumers: dict[ObjectRef, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
-    parents: dict[ObjectRef, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
+    parents: dict[ObjectRef, frozenset[ObjectRef]] = field(default_factory=dict)
     owned: dict[ObjectRef, set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))
     """Owner reference to what it owns: workloads, their replica sets, their pods."""
     released: dict[tuple[str, str], set[ObjectRef]] = field(default_factory=lambda: defaultdict(set))

@@ -3,10 +3,13 @@
 from typing import Any
 
 from daemon.engine.facts import Facts
-from daemon.engine.match import shown, trace
+from daemon.engine.match import FAULTS_TO_DISABLE, shown, trace
 from daemon.engine.view import WorldView
+from daemon.engine.world import Known, World
+from daemon.model.objects import ObjectState
 from daemon.model.refs import IncidentId, ObjectRef
 from daemon.model.signals import EventSeen, Stale, Synced
+from daemon.rules import scope
 from tests.builders import T0, Cluster, Story, failing, helm, needs, pods, progressing, ready, ref, waiting
 
 RULE = """
@@ -229,3 +232,33 @@ def test_f045_a_rule_that_compares_is_not_asked_of_what_is_seen_for_the_first_ti
         "held": False,
     }
     assert story.see(moved(cluster, "./two")).cases != []
+
+
+def test_a_rule_over_time_that_compares_begins_with_the_first_change():
+    cluster = Cluster()
+    story = Story(CHANGED.replace("  severity", "  count: {at_least: 2, within: 10m}\n  severity"))
+    story.see(moved(cluster, "./one")).wait(1)
+    assert story.world.faults == {}
+    story.see(moved(cluster, "./two")).see(moved(cluster, "./two")).see(cluster.state("Kustomization", "a", ready()))
+    assert story.world.faults == {"moved": 1}  # an object without a spec cannot be compared: said, and not false
+    assert story.cases == []
+
+
+def test_every_variable_of_the_language_has_a_fact():
+    facts = Facts(*_alone())
+    assert set(facts) == scope.NAMES
+    assert len(facts) == len(scope.NAMES)
+
+
+def test_a_rule_out_of_force_leaves_those_beside_it_as_they_are():
+    cluster = Cluster()
+    story = Story(f"{rule('object.spec.gone == 1', name='bad')}---{rule(name='good')}---{rule(name='other')}")
+    for number in range(FAULTS_TO_DISABLE + 2):
+        story.see(cluster.state("Kustomization", "a", failing(message=f"try {number}"))).wait(1)
+    assert story.world.faults == {"bad": FAULTS_TO_DISABLE}
+    assert sorted(test for test, _ in story.world.findings) == ["good", "other"]
+
+
+def _alone() -> tuple[World, Known, ObjectState]:
+    story = Story().see(Cluster().state("Kustomization", "a", ready()))
+    return story.world, known(story), known(story).state

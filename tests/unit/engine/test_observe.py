@@ -132,13 +132,17 @@ def test_what_an_object_no_longer_names_no_longer_points_to_it():
         "depends_on": needs(other, ref("Kustomization", "c")),
         "source": source,
         "contains": (ref("Deployment", "web"),),
+        "health_checks": (ref("Deployment", "web"),),
         "owners": (ref("Deployment", "up"),),
         "helm": helm("db"),
     }
     story = Story().see(cluster.state("HelmRelease", "x", ready(), **facts))
     story.see(cluster.state("HelmRelease", "y", ready(), **facts))
-    story.see(cluster.state("HelmRelease", "x", ready()), cluster.state("HelmRelease", "y", ready()))
     world = story.world
+    assert world.parents == {ref("Deployment", "web"): {ref("HelmRelease", "x"), ref("HelmRelease", "y")}}
+    story.see(cluster.state("HelmRelease", "x", ready()))
+    assert world.parents == {ref("Deployment", "web"): {ref("HelmRelease", "y")}}
+    story.see(cluster.state("HelmRelease", "y", ready()))
     assert (world.dependents, world.consumers, world.parents, world.owned, world.managers) == ({}, {}, {}, {}, {})
 
 

@@ -86,6 +86,13 @@ def test_a_test_too_deep_to_be_combined_is_asked_alone():
     assert held(group, activation({"suspended": True})) == [deep]
 
 
+def test_f043_a_bomb_among_them_spoils_its_own_answer_alone():
+    bomb = "object.big.exists(a, object.big.exists(b, object.big.exists(c, a + b + c < 0)))"
+    group = group_of(bomb, "object.big.size() == 200")
+    found = group.answers(activation({"object": {"big": list(range(200))}}))
+    assert [(owner == bomb, answer.value) for owner, answer in found] == [(True, None), (False, True)]
+
+
 def test_more_tests_than_fit_together_are_combined_in_parts():
     sources = [f"ready.reason == 'Reason{number}'" for number in range(2 * COMBINED + 1)]
     groups = list(groups_of(("", test.source, test) for test in compiled(*sources)))
