@@ -11,10 +11,10 @@ from daemon.engine.health import last_writer
 from daemon.engine.lineage import below, blamed_refs, pods_of
 from daemon.engine.release import workloads_of
 from daemon.engine.world import Case, Known, World
-from daemon.flux.culprit import culprit_of
+from daemon.flux.culprit import culprit_of, without_empty_talk
 from daemon.model.findings import Severity
 from daemon.model.incidents import Change, Member
-from daemon.model.objects import ObjectState
+from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import ObjectRef
 
 CAUSE_LENGTH = 300
@@ -33,12 +33,12 @@ def cause_of(world: World, case: Case) -> str:
     """Return the best known cause of an incident in one line; the one it has, when nothing better is known now."""
     root = case.incident.root
     told = _own_words(world, root, quiet=case.incident.severity is Severity.INFO) or (
-        "" if case.incident.cause else _members_words(world, case)
+        "" if case.incident.cause else _members_words(world, case) or _rules_words(world, root)
     )
     if not told:
         return case.incident.cause
     down, below = _below(world, case)
-    line = f"{root.kind} {root.place}: {told}"
+    line = f"{root.kind} {root.place}: {without_empty_talk(told) if down is not None else told}"
     if down is not None and below not in line:
         if f": {down.kind}/{down.namespace}/{down.name} " in line:
             below = below.removeprefix(f"{down.kind} {down.place} ")  # named already
@@ -114,8 +114,8 @@ def pod_trouble(world: World, workload: ObjectRef) -> str:
 
 
 def _refused(world: World, workload: ObjectRef) -> str:
-    """Return the last warning about a workload or its replica sets: why there is no pod to ask (quota, admission)."""
-    above = (*(each for each in below(world, workload) if each.kind != "Pod"), workload)
+    """Return the last warning about a workload, its replica sets (quota, admission), or its pods (mount, probe)."""
+    above = (*sorted(below(world, workload), key=lambda each: (each.kind == "Pod", each)), workload)
     return next(filter(None, (_warned(world, ref) for ref in above)), "")
 
 
@@ -138,6 +138,10 @@ def _own_words(world: World, root: ObjectRef, *, quiet: bool) -> str:
     for finding in world.firing(root):
         if quiet or (finding.test in DETECTED and finding.severity and not (failed and finding.test in STANDING)):
             return finding.summary
+    if known is not None and failed is None and known.health is Health.SUSPENDED:
+        ready = known.state.ready
+        before = f", and failed before: {culprit_of(ready.message)}" if ready and ready.status == "False" else ""
+        return f"is suspended{before}"
     if known is None or failed is None:
         return ""
     if failed.reason in TAKEN_BACK:
@@ -152,6 +156,11 @@ def _members_words(world: World, case: Case) -> str:
         if known is not None and known.failed is not None and member.ref != case.incident.root:
             return culprit_of(known.failed.message)
     return ""
+
+
+def _rules_words(world: World, root: ObjectRef) -> str:
+    """What the rule says that found it, where no condition tells of a failure (it saw it in an event)."""
+    return next((finding.summary for finding in world.firing(root)), "")
 
 
 def _below(world: World, case: Case) -> tuple[ObjectRef | None, str]:

@@ -5,7 +5,6 @@ Each is one function from (world, known) to a Draft or None, and a row of DETECT
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from daemon.engine.controllers import NOT_OBSERVED, SHARD
 from daemon.engine.draft import Draft
@@ -32,20 +31,22 @@ from daemon.engine.ownership import (
     two_owners,
 )
 from daemon.engine.pods import crash_loop, image_pull, unschedulable
-from daemon.engine.rolling import QUEUES_FOR, busy_until, rolling_until
+from daemon.engine.rolling import busy_until, patience, rolling_until
 from daemon.engine.world import Known, World
 from daemon.flux.commands import resuming
-from daemon.flux.culprit import dependency_of
+from daemon.flux.culprit import culprit_of, dependency_of
 from daemon.flux.kinds import kind_of, resource_of
 from daemon.model.findings import Severity
 from daemon.model.objects import Health, ObjectState
-from daemon.model.refs import Fingerprint, ObjectRef
+from daemon.model.refs import ObjectRef
 
 UNOBSERVED_FOR = 90.0
 """Seconds a newer generation may wait on a Ready object. A live controller takes it within a second or two, but may
 queue behind others; flux.md 0.3 (13) asks for "longer than a minute or two"."""
 DELETING_FOR = 90.0
 """Seconds a deletion may take before it is called stuck: uninstall and prune normally end within seconds."""
+LEAVES_LATE = 30.0
+"""Seconds beyond its own time-out in which a deletion may still end, while nothing was said against it."""
 NAMESPACE_DELETING_FOR = 300.0
 """Seconds a namespace may take: its pods may stop as slowly as they are allowed to, volumes after them."""
 SUSPENDED_BLOCKS_FOR = 60.0
@@ -106,7 +107,7 @@ def dependency_missing(world: World, known: Known) -> Draft | None:
         MISSING_FOR,
         next_step=f"Create {names}, or correct spec.dependsOn of {known.state.ref} in Git.",
         related=tuple(missing),
-        patience=_until(world, known, "dependency-missing", rolling_until(world, known)),
+        patience=patience(world, known, "dependency-missing", rolling_until(world, known)),
     )
 
 
@@ -124,7 +125,7 @@ def source_missing(world: World, known: Known) -> Draft | None:
         MISSING_FOR,
         next_step=f"Create {source}, or correct spec.sourceRef of {known.state.ref} in Git.",
         related=(source,),
-        patience=_until(world, known, "source-missing", rolling_until(world, known)),
+        patience=patience(world, known, "source-missing", rolling_until(world, known)),
     )
 
 
@@ -154,8 +155,11 @@ def stuck_deletion(world: World, known: Known) -> Draft | None:
     namespace = state.ref.kind == "Namespace"
     if state.deleted_at is None or kind is None or not (kind.flux or namespace):
         return None
-    told = [event.message for event in world.events.get(state.ref, ()) if event.warning]
+    since = state.deleted_at
+    events = (event for event in world.events.get(state.ref, ()) if (event.happened_at or event.at) >= since)
+    told = [event.message for event in events if event.warning]
     told += [each.message for each in state.conditions if namespace and each.status == "True"]
+    refused = told or (state.ready is not None and state.ready.reason == "UninstallFailed")
     why = f": {told[-1]}" if told else ""
     holders = ", ".join(state.finalizers)
     return Draft(
@@ -164,6 +168,7 @@ def stuck_deletion(world: World, known: Known) -> Draft | None:
         f"its deletion does not end (finalizer {holders}){why}" if holders else f"its deletion does not end{why}",
         NAMESPACE_DELETING_FOR if namespace else DELETING_FOR,
         next_step=f"Look at the events of {state.ref} and at what refuses the delete (admission policy, rights).",
+        patience=0.0 if refused else (state.leaving or 0.0) + LEAVES_LATE,
     )
 
 
@@ -190,7 +195,7 @@ def not_observed(world: World, known: Known) -> Draft | None:
         said,
         UNOBSERVED_FOR,
         next_step="Check that the controller's pod runs: kubectl -n flux-system get pods.",
-        patience=_until(world, known, NOT_OBSERVED, busy_until(world, state.ref.group)),
+        patience=patience(world, known, NOT_OBSERVED, busy_until(world, state.ref.group)),
     )
 
 
@@ -200,25 +205,22 @@ def suspended_blocks(world: World, known: Known) -> Draft | None:
     if not state.suspended:
         return None
     waiting = sorted(ref for ref in world.dependents.get(state.ref, ()) if _waits_for(world, ref, state.ref))
-    waiting += sorted(ref for ref in world.consumers.get(state.ref, ()) if state.ref in causes_of(world, ref))
+    near = world.consumers.get(state.ref, set()) | world.parents.get(state.ref, frozenset())
+    waiting += sorted(ref for ref in near if state.ref in causes_of(world, ref))
     if not waiting:
         return None
     names = ", ".join(ref.place for ref in waiting[:5])
+    ready = state.ready
+    failed = ready is not None and ready.status == "False"
+    before = f"; it failed before: {culprit_of(ready.message)}" if ready is not None and failed else ""
     return Draft(
         "suspended-blocks",
         Severity.WARNING,
-        f"is suspended and blocks {names}: they wait for what it will not apply",
+        f"is suspended and blocks {names}: they wait for what it will not apply{before}",
         SUSPENDED_BLOCKS_FOR,
         next_step=f"Resume it: {resuming(state.ref)}",
         related=tuple(waiting),
     )
-
-
-def _until(world: World, known: Known, test: str, until: datetime | None) -> float:
-    """Return the seconds from when a finding began to a moment until which it waits, within reason; 0 for none."""
-    finding = world.findings.get(Fingerprint(test, known.state.ref))
-    began = finding.since if finding is not None else world.now
-    return min((until - began).total_seconds(), QUEUES_FOR) if until is not None else 0.0
 
 
 def _is_untouched(state: ObjectState) -> bool:

@@ -15,7 +15,7 @@ from daemon.engine.release import managers_of, workloads_of
 from daemon.engine.surroundings import alike, dead_nodes, needing, peers_of, providers, standing_on
 from daemon.engine.world import Known, World, elapsed
 from daemon.flux.culprit import dependency_of
-from daemon.flux.kinds import SOURCE
+from daemon.flux.kinds import IMAGE, SOURCE, kind_of
 from daemon.model.findings import FindingState
 from daemon.model.objects import Health
 from daemon.model.refs import Fingerprint, ObjectRef
@@ -31,6 +31,8 @@ FETCH_FAILURES = frozenset({"ChartPullError"})
 """Reasons by which a chart says that its repository did not deliver (flux.md 0.3, 10)."""
 INPUT_FAILURES = frozenset({"IncludeUnavailable", "SourceFetchFailed"})
 """Reasons by which a source says that another one that it needs did not deliver (flux.md 2.4, 2.5)."""
+READ_FAILURES = frozenset({"GitOperationFailed", "AuthenticationFailed"})
+"""Reasons by which an image object says that it could not read the repository of its source (flux.md 5.1)."""
 SPEC_FAILURES = frozenset({"InvalidChartReference", "ValuesFilesError", "MetadataPatchError"})
 """Reasons by which a generated chart says that what it was asked for is wrong: the asking release is at fault."""
 
@@ -176,9 +178,20 @@ def _is_down_unseen(world: World, ref: ObjectRef) -> bool:
 
 
 def asks_for_no_chart(world: World, known: Known) -> bool:
-    """Say whether a release asks for a chart or a version that is not there: nobody else is at fault."""
+    """Say whether the chart that was made for a release is not there as it asks: nobody else is at fault.
+
+    A chart that somebody wrote (chartRef) asks for itself.
+    """
     chart = world.known(known.state.source) if known.state.source is not None else None
-    return chart is not None and known.state.ref.kind == "HelmRelease" and _asks_wrongly(chart)
+    if chart is None or chart.failed is None or chart.failed.reason not in SPEC_FAILURES:
+        return False
+    return _is_made_for(chart.state.ref, known.state.ref)
+
+
+def is_reconciled(known: Known) -> bool:
+    """Say whether an object is one of Flux's own, that says by itself how it is."""
+    kind = kind_of(known.state.ref.group, known.state.ref.kind)
+    return kind is not None and kind.flux and kind.conditions
 
 
 def owners_of(world: World, ref: ObjectRef) -> tuple[ObjectRef, ...]:
@@ -245,7 +258,9 @@ def _made_from(world: World, known: Known) -> Iterator[ObjectRef]:
         yield from _behind_chart(world, known)
         return
     source = world.known(state.source)
-    if known.actual is not Health.BLOCKED or source is None or _asks_wrongly(source):
+    if source is not None and _reads_the_same(known) and source.health is Health.FAILED:
+        yield state.source
+    if known.actual is not Health.BLOCKED or source is None:
         return
     if source.health in BROKEN or (source.state.suspended and not source.state.artifact_revision):
         yield state.source
@@ -269,13 +284,20 @@ def _behind_chart(world: World, known: Known) -> Iterator[ObjectRef]:
     failed = known.failed
     other = world.known(repository)
     if failed is not None and failed.reason in SPEC_FAILURES:
-        yield from (ref for ref in sorted(world.consumers.get(known.state.ref, ())) if ref.kind == "HelmRelease")
+        asking = sorted(world.consumers.get(known.state.ref, ()))
+        yield from (ref for ref in asking if _is_made_for(known.state.ref, ref))
     elif other is not None and is_broken(world, repository):
         yield repository
 
 
-def _asks_wrongly(source: Known) -> bool:
-    return source.state.ref.kind == "HelmChart" and source.failed is not None and source.failed.reason in SPEC_FAILURES
+def _is_made_for(chart: ObjectRef, release: ObjectRef) -> bool:
+    """Say whether helm-controller made a chart for a release: it is called NAMESPACE-NAME (flux.md 7.7)."""
+    return (chart.kind, release.kind, chart.name) == ("HelmChart", "HelmRelease", f"{release.namespace}-{release.name}")
+
+
+def _reads_the_same(known: Known) -> bool:
+    """Say whether an image object failed to read what its source reads too: an automation clones by itself."""
+    return known.state.ref.group == IMAGE and known.failed is not None and known.failed.reason in READ_FAILURES
 
 
 def _siblings_fail_alike(world: World, repository: ObjectRef) -> bool:
@@ -295,12 +317,9 @@ def _checked(world: World, known: Known) -> Iterator[ObjectRef]:
         return
     for ref in named:
         other = world.known(ref)
-        if other is not None and (other.state.source is not None or other.health is Health.TERMINATING):
-            if other.health is not Health.CURRENT:
+        if other is not None and (is_reconciled(other) or other.health is Health.TERMINATING):
+            if other.health is not Health.CURRENT or is_broken(world, ref):
                 yield ref
-            continue
-        if other is not None and ref.group == SOURCE and is_broken(world, ref):
-            yield ref
             continue
         yield from _release_behind(world, ref)
 

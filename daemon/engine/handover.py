@@ -6,7 +6,7 @@ listed as related: the list is who was ever in it.
 
 from dataclasses import replace
 
-from daemon.engine.graph import root_of, roots_of
+from daemon.engine.graph import BROKEN, root_of, roots_of
 from daemon.engine.timeline import amend, tell
 from daemon.engine.world import Case, World
 from daemon.model.incidents import Role
@@ -50,11 +50,13 @@ def heir_of(world: World, case: Case) -> ObjectRef | None:
 def hand_over(world: World, case: Case) -> list[tuple[ObjectRef, Case]]:
     """Let go who waits for the root of another open incident, and not, or no longer, for the root of this one.
 
+    A parent whose health check failed waits for what the check blames now.
+
     What has two causes stays with the first until that is mended; then it would keep a mended cause open. Returns who
     left, with the incident to join.
     """
     left = []
-    waiting = (m.ref for m in case.incident.dependents if world.health(m.ref) is Health.BLOCKED)
+    waiting = (m.ref for m in case.incident.dependents if world.health(m.ref) in BROKEN)
     for ref in waiting:
         other = world.case_of(root_of(world, ref))
         if case.incident.root not in roots_of(world, ref) and other is not None and other is not case:
@@ -67,5 +69,7 @@ def hand_over(world: World, case: Case) -> list[tuple[ObjectRef, Case]]:
         amend(case, members=tuple(replace(m, role=Role.RELATED) if m.ref in gone else m for m in members))
     for ref, other in left:
         del world.membership[ref]
+        other.findings |= {found for found in case.findings if found.ref == ref}
         relate(world, case, other)
+    case.findings = {found for found in case.findings if found.ref not in gone}
     return left

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from daemon.engine.controllers import controller_of, moved_by
 from daemon.engine.health import latch
-from daemon.engine.lineage import above, below
+from daemon.engine.lineage import above, below, blamed_refs
 from daemon.engine.neglect import look_out
 from daemon.engine.release import claimed_by, claims_of, managed_by, workloads_of
 from daemon.engine.surroundings import brought_by, common_fault, first_alike, needing, standing_on
@@ -206,7 +206,9 @@ def _spread(world: World, ref: ObjectRef) -> None:
     near: set[ObjectRef] = set()
     for index in (world.dependents, world.consumers, world.parents):
         near |= index.get(ref, set())
-    state = world.objects[ref].state
+    known = world.objects[ref]
+    state = known.state
+    near.update(blamed_refs(world, known))
     near.update(state.owners)
     near.update(dependency.ref for dependency in state.depends_on)
     if state.source is not None:

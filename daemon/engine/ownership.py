@@ -8,7 +8,7 @@ from datetime import timedelta
 from daemon.engine.draft import Draft
 from daemon.engine.graph import owners_of
 from daemon.engine.release import managed_by, managers_of
-from daemon.engine.rolling import moving_until
+from daemon.engine.rolling import moving_until, patience
 from daemon.engine.surroundings import DEFINITION, bringers_of, missing_need
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import GROUP, changed_lines, culprit_of
@@ -151,7 +151,6 @@ def check_without_owner(world: World, known: Known) -> Draft | None:
 
 def need_missing(world: World, known: Known) -> Draft | None:
     """Find an object that fails for want of a ConfigMap, Secret or account that its spec names; none is ever read."""
-    del world
     failed, ref = known.failed, known.state.ref
     need = missing_need(known.state, failed.message) if failed is not None else None
     if need is None or failed is None or known.health is not Health.FAILED:
@@ -164,6 +163,7 @@ def need_missing(world: World, known: Known) -> Draft | None:
         next_step=f"Create {need}, or correct what the spec of {ref} names in Git: "
         f"kubectl -n {need.namespace} get {need.kind.lower()} {need.name}",
         related=(need,),
+        patience=patience(world, known, "need-missing", moving_until(world, known)),
     )
 
 

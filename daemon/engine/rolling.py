@@ -6,13 +6,13 @@ has not looked at may stand in a queue. Limit: bounded by the time-outs of those
 
 from datetime import datetime, timedelta
 
-from daemon.engine.graph import is_coming, roots_of
+from daemon.engine.graph import is_coming, is_reconciled, roots_of
 from daemon.engine.health import is_lagging, is_reconciling
 from daemon.engine.lineage import blamed_refs
-from daemon.engine.surroundings import bringers_of, comes_with_a_push, kin_of, providers
+from daemon.engine.surroundings import MISSING, bringers_of, comes_with_a_push, kin_of, providers, servers_of
 from daemon.engine.world import Known, World
 from daemon.model.objects import Health
-from daemon.model.refs import ObjectRef
+from daemon.model.refs import Fingerprint, ObjectRef
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a HelmRelease's action has by default, and most Kustomizations by their interval (flux.md 7)."""
@@ -22,6 +22,9 @@ LEVEL = 60.0
 """Seconds that one level of a push may take: a poll of 30 s, and a run (flux.md 7.1)."""
 RUN = 12.0
 """Seconds that a run takes beside its health check: to fetch, to build, to apply (recordings: 0.3 to 6 s)."""
+FRESH = timedelta(seconds=60)
+NEEDS_FOR = 15.0
+"""Seconds after the first failure of a new object in which a Secret that it names may arrive: others make it."""
 QUEUES_FOR = 600.0
 """Seconds that something may stand in a busy controller's queue: it rolls 250 objects a minute (flux.md 11.1)."""
 
@@ -35,19 +38,29 @@ def moving_until(world: World, known: Known) -> datetime | None:
     if known.health is not Health.FAILED or known.actual is Health.BLOCKED:
         return None
     leaving = any(world.health(ref) is Health.TERMINATING for ref in providers(world, known))
-    coming = [] if leaving else [ref for ref in bringers_of(world, known) if is_coming(world, ref)]
+    bringers = (*bringers_of(world, known), *servers_of(world, known))
+    coming = [] if leaving else [ref for ref in bringers if is_coming(world, ref)]
     if coming:
         return max(filter(None, (_brought_until(world, known, ref) for ref in coming)), default=None)
+    if known.shared.startswith(MISSING):
+        return _needed_until(known)
     if not leaving and comes_with_a_push(world, known) and known.failing_since is not None:
         return known.failing_since + timedelta(seconds=min(known.state.retry_interval or POLL, POLL) + RUN)
     ends: list[datetime | None] = []
     for ref in blamed_refs(world, known):
         other = world.known(ref)
-        if other is None or other.state.source is None:
+        if other is None or not is_reconciled(other):
             return None
         roots = () if other.health is Health.CURRENT else roots_of(world, ref)
         ends += [_own_deadline(world, root) for root in roots] if roots else [_next_try(known, other)]
     return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+
+def patience(world: World, known: Known, test: str, until: datetime | None) -> float:
+    """Return the seconds from when a finding began to a moment until which it waits, within reason; 0 for none."""
+    finding = world.findings.get(Fingerprint(test, known.state.ref))
+    began = finding.since if finding is not None else world.now
+    return min((until - began).total_seconds(), QUEUES_FOR) if until is not None else 0.0
 
 
 def rolling_until(world: World, known: Known) -> datetime | None:
@@ -132,8 +145,16 @@ def _brought_until(world: World, known: Known, bringer: ObjectRef) -> datetime |
     return min(came + timedelta(seconds=again), longest) + timedelta(seconds=RUN)
 
 
+def _needed_until(known: Known) -> datetime | None:
+    """Return until when a Secret that a new object names may still come, or the run that found it is under way."""
+    created, began = known.state.created_at, known.failing_since
+    if created is None or began is None or began - created >= FRESH:
+        return None
+    return _run_ends(known) if known.actual is Health.IN_PROGRESS else began + timedelta(seconds=NEEDS_FOR)
+
+
 def _next_try(known: Known, named: Known | None) -> datetime | None:
     """Return until when a check may pass at its next try, now that what it named is well; None where it is not."""
-    if named is None or named.health is not Health.CURRENT or named.state.source is None or named.moved_at is None:
+    if named is None or named.health is not Health.CURRENT or not is_reconciled(named) or named.moved_at is None:
         return None
     return named.moved_at + timedelta(seconds=(known.state.retry_interval or 0.0) + LEVEL)

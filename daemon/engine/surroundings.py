@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from daemon.engine.lineage import above, named_by, pods_of
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import GROUP, HOST, NAMESPACE, UNANSWERED, service_of, shared_fault
+from daemon.flux.culprit import GROUP, HOST, NAMESPACE, UNANSWERED, is_refused, service_of, shared_fault
 from daemon.flux.kinds import HELM, KUSTOMIZE
 from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import ObjectRef
@@ -54,6 +54,9 @@ def common_fault(world: World, known: Known) -> str:
     found = f"{MISSING}{need}" if need is not None else shared_fault(failed.message)
     if found:
         return found
+    login = known.state.credentials if is_refused(failed.message) else ()
+    if login:
+        return f"credentials of {login[0]}"
     pods = (pod for workload in named_by(world, failed) for pod in pods_of(world, workload))
     told = (shared_fault(pod.state.pod.message) for pod in pods if pod.state.pod and HOST.search(pod.state.pod.message))
     return next(told, known.shared)
@@ -84,8 +87,9 @@ def first_alike(world: World, shared: str) -> ObjectRef | None:
     """Return the object that failed first of all that fail of the same; None when none fails."""
     if shared not in world.memo.first_alike:
         peers = (world.objects[ref] for ref in world.sharing.get(shared, ()))
-        failing = (peer for peer in peers if peer.health is Health.FAILED)
-        first = min(failing, key=lambda each: (str(each.failing_since), each.state.ref), default=None)
+        failing = {peer.state.ref: peer for peer in peers if peer.health is Health.FAILED}
+        themselves = (peer for peer in failing.values() if peer.state.source not in failing)  # its source fails of it
+        first = min(themselves, key=lambda each: (str(each.failing_since), each.state.ref), default=None)
         world.memo.first_alike[shared] = first.state.ref if first is not None else None
     return world.memo.first_alike[shared]
 
@@ -98,7 +102,7 @@ def peers_of(world: World, ref: ObjectRef) -> set[ObjectRef]:
 
 def providers(world: World, known: Known) -> Iterator[ObjectRef]:
     """Yield the broken appliers of a missing kind or namespace, or of a webhook; and the namespace that is ending."""
-    for ref in (*bringers_of(world, known), *_servers_of(world, known)):
+    for ref in (*bringers_of(world, known), *servers_of(world, known)):
         if world.health(ref) in STANDS_STILL:
             yield ref
     if known.shared.startswith(NAMESPACE):
@@ -128,7 +132,7 @@ def _likely_bringers(world: World, known: Known) -> tuple[ObjectRef, ...]:
     return world.memo.likely[where]
 
 
-def _servers_of(world: World, known: Known) -> tuple[ObjectRef, ...]:
+def servers_of(world: World, known: Known) -> tuple[ObjectRef, ...]:
     """Return who brings the Service of a webhook that does not answer: who holds it, else who releases beside it."""
     service = service_of(known.failed.message) if known.failed and known.shared.startswith(UNANSWERED) else None
     if service is None:
@@ -180,7 +184,7 @@ def needing(world: World, ref: ObjectRef) -> set[ObjectRef]:
         ):
             near |= {each for each in lacking if ref in bringers_of(world, world.objects[each])}
         elif shared.startswith(UNANSWERED) and ref.group in (KUSTOMIZE, HELM):
-            near |= {each for each in lacking if ref in _servers_of(world, world.objects[each])}
+            near |= {each for each in lacking if ref in servers_of(world, world.objects[each])}
     return near
 
 

@@ -42,6 +42,15 @@ HOST = re.compile(
     r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)(?: on \S+)?| (?P<address>[A-Za-z0-9.:\[\]-]+)): "
     r"(?=connect|i/o|no such|server|read udp)"
 )
+OVERLOADED = re.compile(r"https?://(?P<name>[A-Za-z0-9.-]+)[^\n]{0,300}?(?:status code:?|status:?|:) 5\d\d\b")
+"""A server that answers, and with an error of its own, does so to everybody."""
+ETCD = re.compile(r"(?P<part>etcdserver): ")
+REFUSED = re.compile(
+    r"authentication (?:required|failed)|unauthorized|invalid credentials|unable to authenticate|bad credentials"
+    r"|could not read username|invalid username or password|decrypt|sops data key",
+    re.IGNORECASE,
+)
+"""What is said of a password, a token or a key that does not open."""
 MISSING_KIND = re.compile(r'no matches for kind "[^"]+" in version "(?P<group>[^"/]*)/?[^"/]*"')
 NOT_SERVED = re.compile(r"could not find the requested resource \(\w+ [a-z0-9-]+\.(?P<group>[a-z0-9.-]+) ")
 """What a client says whose list of kinds is older than the removal of one."""
@@ -136,8 +145,8 @@ def service_of(message: str) -> tuple[str, str] | None:
 def shared_fault(message: str) -> str:
     """Return what many objects fail of alike, or nothing.
 
-    An API group or a namespace that is not there, a webhook or a host that does not answer, a policy that denies, an
-    account without rights: Flux names it in the text and in no field.
+    An API group or a namespace that is not there, a webhook or a host that does not answer or answers 5xx, a policy
+    that denies, an account without rights: Flux names it in the text and in no field.
     """
     for pattern, word in SHARED:
         found = pattern.search(message)
@@ -148,6 +157,11 @@ def shared_fault(message: str) -> str:
     if denied is None or policy is None:
         return ""  # a webhook's own words about one object say nothing of another
     return f"policy {policy['gatekeeper'] or policy['kyverno']} of {denied['hook']}"
+
+
+def is_refused(message: str) -> bool:
+    """Say whether a message tells that a password, a token or a key does not open what it should."""
+    return REFUSED.search(message) is not None
 
 
 def changed_lines(message: str) -> tuple[tuple[str, str, str, str], ...]:
@@ -182,6 +196,15 @@ def _is_empty_talk(line: str) -> bool:
     return len(line) < 2 * len(last) and any(words in last for words in EMPTY_WORDS)
 
 
+def without_empty_talk(line: str) -> str:
+    """Return a culprit line without an end that only says that time ran out: what is known below it says why."""
+    for words in EMPTY_WORDS:
+        head, found, rest = line.partition(words)
+        if found and not rest.strip(" .)"):
+            return f"{head.split(': ', 1)[0]}: time ran out" if ": " in head else "time ran out"
+    return line
+
+
 def _short(text: str) -> str:
     """Return one line within the limit, without temporary directories and durations of a try."""
     line = " ".join(TEMPORARY.sub("…", text).split())
@@ -196,6 +219,8 @@ SHARED: tuple[tuple[re.Pattern[str], str], ...] = (
     (POLICY, "policy "),
     (ACCOUNT, "account "),
     (HOST, "host "),
+    (OVERLOADED, "host "),
+    (ETCD, "the API server's "),
 )
 """What is asked of a message in this order, and the word that the answer begins with."""
 NORMAL: tuple[tuple[re.Pattern[str], str], ...] = (

@@ -9,7 +9,7 @@ from sys import intern
 from typing import TypedDict
 
 from daemon.flux.commands import PAUSED_BY
-from daemon.flux.fields import mapping, moment, number, sequence, text, texts
+from daemon.flux.fields import mapping, moment, number, seconds, sequence, text, texts
 from daemon.flux.kinds import EXTENSIONS, HELM, IMAGE, KUSTOMIZE, SOURCE, group_for_kind, group_of, kind_of
 from daemon.model.objects import Dependency, HelmTarget, PodTrouble, ReleaseRevision, Replicas
 from daemon.model.redact import redact
@@ -25,6 +25,11 @@ ONE_REVISION = ("GitRepository", "OCIRepository")
 """Sources whose revision is the far side's own; an index or a bucket is summed up anew by each that fetches it."""
 
 
+WAITS = "WaitForTermination"
+"""The deletionPolicy of a Kustomization that waits for what it prunes (flux.md 0.3, 7)."""
+UNINSTALLS_FOR = 300.0
+"""Seconds that an uninstall has where its spec says nothing (flux.md 6.1)."""
+
 AUTHORS = "org.opencontainers.image.authors"
 """The annotation of the OCI image specification that names who made an artifact."""
 
@@ -37,6 +42,8 @@ class Facts(TypedDict, total=False):
     source: ObjectRef | None
     inputs: tuple[ObjectRef, ...]
     needs: tuple[ObjectRef, ...]
+    credentials: tuple[ObjectRef, ...]
+    leaving: float | None
     contains: tuple[ObjectRef, ...]
     health_checks: tuple[ObjectRef, ...]
     wait: bool
@@ -117,7 +124,8 @@ def _container_trouble(container: Raw, *, init: bool) -> PodTrouble | None:
     reason = text(waiting.get("reason"))
     name = text(container.get("name"))
     if reason and reason not in ("ContainerCreating", "PodInitializing"):
-        return PodTrouble(reason, redact(text(waiting.get("message"))), name)
+        said = (text(waiting.get("message")), _ended_before(container))
+        return PodTrouble(reason, redact("; ".join(filter(None, said))), name)
     ended = mapping(state.get("terminated"))
     if ended and number(ended.get("exitCode")) != 0:
         detail = text(ended.get("message")) or f"exit code {number(ended.get('exitCode'))}"
@@ -126,6 +134,15 @@ def _container_trouble(container: Raw, *, init: bool) -> PodTrouble | None:
     if running and not init and container.get("ready") is False and number(container.get("restartCount")) > 0:
         return PodTrouble("NotReady", f"restarted {number(container.get('restartCount'))} times", name)
     return None
+
+
+def _ended_before(container: Raw) -> str:
+    """Return how a container ended the last time, where that says more than that it did (OOMKilled, not Error)."""
+    ended = mapping(mapping(container.get("lastState")).get("terminated"))
+    reason, code = text(ended.get("reason")), number(ended.get("exitCode"))
+    if not code or not reason:
+        return ""
+    return f"last exit code {code}" if reason == "Error" else f"last ended by {reason} (exit code {code})"
 
 
 def _is_paused(annotations: Mapping[str, str]) -> bool:
@@ -137,6 +154,8 @@ def _kustomization(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
         "depends_on": _depends_on(ref, spec),
         "source": _source_ref(ref, mapping(spec.get("sourceRef"))),
         "needs": _kustomization_needs(ref, spec),
+        "credentials": _secrets(ref, mapping(spec.get("decryption")), "secretRef"),
+        "leaving": _takes_along(spec) if spec.get("deletionPolicy") == WAITS else None,
         "contains": _inventory(ref, status),
         "health_checks": _health_checks(ref, spec),
         "wait": spec.get("wait") is True,
@@ -153,6 +172,7 @@ def _helm_release(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
         "depends_on": _depends_on(ref, spec),
         "source": _chart_of(ref, spec),
         "needs": _helm_needs(ref, spec),
+        "leaving": _takes_along(mapping(spec.get("uninstall"))) or _takes_along(spec) or UNINSTALLS_FOR,
         "contains": _inventory(ref, status),
         "helm": _target(ref, spec, status, history),
         "applied_revision": history[0].chart_version if history and history[0].status == "deployed" else "",
@@ -168,9 +188,20 @@ def _source(ref: ObjectRef, spec: Raw, status: Raw) -> Facts:
     facts["inputs"] = tuple(_inputs(ref, spec))
     if ref.kind == "HelmChart":
         facts["source"] = _source_ref(ref, mapping(spec.get("sourceRef")))
-    secrets = [text(mapping(spec.get(key)).get("name")) for key in ("secretRef", "certSecretRef", "proxySecretRef")]
-    facts["needs"] = tuple(ObjectRef(ref.cluster, "", "Secret", ref.namespace, name) for name in secrets if name)
+    facts["credentials"] = _secrets(ref, spec, "secretRef")
+    facts["needs"] = (*facts["credentials"], *_secrets(ref, spec, "certSecretRef", "proxySecretRef"))
     return facts
+
+
+def _secrets(ref: ObjectRef, within: Raw, *keys: str) -> tuple[ObjectRef, ...]:
+    """Return the Secrets of an object's namespace that these keys name."""
+    names = (text(mapping(within.get(key)).get("name")) for key in keys)
+    return tuple(ObjectRef(ref.cluster, "", "Secret", ref.namespace, name) for name in names if name)
+
+
+def _takes_along(spec: Raw) -> float | None:
+    """Return the seconds that a deletion may wait for what goes with it."""
+    return seconds(spec.get("timeout"))
 
 
 def _inputs(ref: ObjectRef, spec: Raw) -> Iterator[ObjectRef]:
@@ -331,24 +362,38 @@ def _deployment(spec: Raw, status: Raw) -> Replicas:
     )
 
 
-def _daemon_set(_spec: Raw, status: Raw) -> Replicas:
+def _daemon_set(spec: Raw, status: Raw) -> Replicas:
+    wanted = number(status.get("desiredNumberScheduled"))
     return Replicas(
-        number(status.get("desiredNumberScheduled")),
+        wanted,
         number(status.get("numberReady")),
-        number(status.get("updatedNumberScheduled")),
+        _renewed(spec, wanted, number(status.get("updatedNumberScheduled"))),
         number(status.get("numberAvailable")),
     )
 
 
 def _stateful_set(spec: Raw, status: Raw) -> Replicas:
-    wanted = spec.get("replicas")
+    replicas = spec.get("replicas")
+    wanted = replicas if isinstance(replicas, int) else 1
     ready = number(status.get("readyReplicas"))
     return Replicas(
-        wanted if isinstance(wanted, int) else 1,
+        wanted,
         ready,
-        number(status.get("updatedReplicas")) or ready,
+        _renewed(spec, wanted, number(status.get("updatedReplicas")) or ready),
         number(status.get("availableReplicas")) or ready,
     )
+
+
+def _renewed(spec: Raw, wanted: int, updated: int) -> int:
+    """Return how many pods count as of the present template: all that the update strategy lets be replaced by itself.
+
+    As kstatus has it: with OnDelete a person replaces them, with a partition those below it keep the old template.
+    """
+    strategy = mapping(spec.get("updateStrategy"))
+    if strategy.get("type") == "OnDelete":
+        return wanted
+    kept = number(mapping(strategy.get("rollingUpdate")).get("partition"))
+    return wanted if updated >= wanted - kept else updated
 
 
 def _replica_set(spec: Raw, status: Raw) -> Replicas:

@@ -136,6 +136,8 @@ class ObjectState:
     """What a source is itself put together of: included repositories, the sources of a generator, the generator."""
     needs: tuple[ObjectRef, ...] = ()
     """ConfigMaps, Secrets and ServiceAccounts that the spec names and that are not optional."""
+    credentials: tuple[ObjectRef, ...] = ()
+    """Of these the Secrets by which it logs in, or decrypts."""
     contains: tuple[ObjectRef, ...] = ()
     """status.inventory, sorted."""
     health_checks: tuple[ObjectRef, ...] = ()
@@ -145,6 +147,8 @@ class ObjectState:
     interval: float | None = None
     retry_interval: float | None = None
     timeout: float | None = None
+    leaving: float | None = None
+    """Seconds that its own deletion may rightly take, where its spec says so: it waits for what it takes along."""
     applied_revision: str = ""
     attempted_revision: str = ""
     artifact_revision: str = ""

@@ -1,5 +1,8 @@
 """Who brings what is missing: by inventory, or by what came with it and never began; and how long it is waited for."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from daemon.model.objects import Condition
@@ -7,6 +10,7 @@ from daemon.model.refs import ObjectRef
 from daemon.model.signals import EventSeen
 from tests.builders import RULES, T0, Cluster, Story, failing, helm, progressing, ready, ref
 
+FAST = RULES.replace("  for: 5s\n", "")
 GIT = ref("GitRepository", "git")
 CRD = ObjectRef("default", "apiextensions.k8s.io", "CustomResourceDefinition", "", "anvils.forge.example.org")
 NO_KIND = 'Anvil/forge/south dry-run failed: no matches for kind "Anvil" in version "forge.example.org/v1"'
@@ -191,3 +195,52 @@ def test_a_kind_that_is_missing_without_any_push_is_told_at_once():
         .wait(10)
     )
     assert story.see(anvils(cluster)).wait(6).case.incident.root == ANVILS
+
+
+UNREADY = (
+    'Issuer/edge/ca dry-run failed (InternalError): failed calling webhook "hook.certs.io": failed to call webhook: '
+    'Post "https://hook.certs.svc:443/validate?timeout=30s": no endpoints available for service "hook"'
+)
+
+
+@pytest.mark.parametrize(("server", "told"), [(progressing(), False), (ready(), True)])
+def test_a_webhook_whose_server_comes_with_the_push_is_waited_for_and_one_that_was_there_is_not(server, told):
+    cluster, service = Cluster(), ref("Service", "hook", "certs")
+    facts: dict[str, Any] = {"source": GIT, "timeout": 60.0, "contains": (service,)}
+    story = Story().see(cluster.state("Kustomization", "certs", server, **facts)).wait(30)
+    story.see(cluster.state("Kustomization", "issuers", failing("X", UNREADY), source=GIT, retry_interval=60.0)).wait(
+        20
+    )
+    assert bool(story.cases) is told
+    story.see(cluster.state("Kustomization", "certs", failing("HealthCheckFailed", "no"), **facts)).wait(10)
+    assert story.case.incident.root in (ref("Kustomization", "certs"), ref("Kustomization", "issuers"))
+
+
+def new(cluster: Cluster, age: float, condition: Condition):
+    need = ref("Secret", "admin")
+    return cluster.state("HelmRelease", "g", condition, needs=(need,), created_at=T0 - timedelta(seconds=age))
+
+
+NO_SECRET = failing("ValuesError", 'could not resolve Secret chart values reference: secrets "admin" not found')
+
+
+def test_a_secret_that_a_new_object_names_may_arrive_within_a_quarter_of_a_minute():
+    cluster = Cluster()
+    story = Story(FAST).see(new(cluster, 2, NO_SECRET)).wait(14)
+    assert story.cases == []
+    story.see(new(cluster, 2, ready())).wait(60)
+    assert story.cases == []
+    assert Story(FAST).see(new(Cluster(), 2, NO_SECRET)).wait(16).case.incident.root == ref("HelmRelease", "g")
+
+
+def test_a_run_that_has_found_its_secret_is_waited_for():
+    cluster = Cluster()
+    story = Story(FAST).see(new(cluster, 2, NO_SECRET)).wait(10)
+    story.see(new(cluster, 2, progressing("Running 'install' action with timeout of 5m0s"))).wait(120)
+    assert story.cases == []
+    assert story.wait(200).case.incident.root == ref("HelmRelease", "g")
+
+
+def test_an_object_that_had_its_secret_for_long_is_told_of_at_once():
+    story = Story(FAST).see(new(Cluster(), 3600, NO_SECRET))
+    assert sorted(story.case.incident.rules) == ["failed", "need-missing"]

@@ -244,10 +244,43 @@ def test_a_workload_of_which_no_numbers_are_known_is_named():
     assert workload_line(Cluster().state("Deployment", "web")) == "Deployment apps/web"
 
 
-def test_an_incident_whose_root_and_members_say_nothing_has_no_cause_yet():
-    suspended = RULES.replace("health: Failed", "health: Suspended")
-    story = Story(suspended).see(Cluster().state("Kustomization", "a", ready(), suspended=True)).wait(6)
-    assert story.case.incident.cause == ""
+SUSPENDED = RULES.replace("health: Failed", "health: Suspended")
+
+
+def test_a_suspended_root_says_so_and_what_it_failed_of_before():
+    cluster = Cluster()
+    story = Story(SUSPENDED).see(cluster.state("Kustomization", "a", ready(), suspended=True)).wait(6)
+    assert story.case.incident.cause == "Kustomization apps/a: is suspended"
+    story = Story(SUSPENDED).see(cluster.state("Kustomization", "a", failing("X", "it broke"), suspended=True)).wait(6)
+    assert story.case.incident.cause == "Kustomization apps/a: is suspended, and failed before: it broke"
+
+
+def test_where_no_condition_tells_of_a_failure_the_rule_that_found_it_does():
+    story = Story(RULES.replace("health: Failed", "health: Current"))
+    story.see(Cluster().state("Kustomization", "a", ready())).wait(6)
+    assert story.case.incident.cause == "Kustomization apps/a: Kustomization apps/a fails: ReconciliationSucceeded"
+
+
+def test_that_time_ran_out_is_said_in_three_words_where_more_is_known():
+    cluster = Cluster()
+    words = "Helm upgrade failed for release apps/db.v2 with chart db@1: context deadline exceeded"
+    workload = cluster.state("Deployment", "db", annotations=CLAIM, replicas=pods(0, 1))
+    story = Story().see(workload, cluster.state("HelmRelease", "db", failing("UpgradeFailed", words), helm=helm("db")))
+    assert story.wait(6).case.incident.cause == (
+        "HelmRelease apps/db: Helm upgrade failed: time ran out — Deployment apps/db 0/1 ready"
+    )
+
+
+def test_the_word_of_a_pod_that_has_only_begun_is_told_where_nothing_else_is_known():
+    cluster, pod = Cluster(), ref("Pod", "web-1")
+    workload = ref("Deployment", "web")
+    story = Story().see(
+        cluster.state("Deployment", "web", replicas=pods(0, 1)),
+        cluster.state("Pod", "web-1", owners=(workload,)),
+    )
+    story.give(EventSeen(T0, pod, "FailedMount", 'configmap "settings" not found', warning=True))
+    story.see(cluster.state("Kustomization", "a", unhealthy("Deployment/apps/web"))).wait(6)
+    assert story.case.incident.cause.endswith('(FailedMount: configmap "settings" not found)')
 
 
 def test_a_cause_outlives_its_root():
@@ -256,16 +289,6 @@ def test_a_cause_outlives_its_root():
     story = Story().see(cluster.state("Kustomization", "a", failing())).wait(6)
     story.see(cluster.state("Kustomization", "b", failing(), depends_on=needed)).lose(ref("Kustomization", "a"))
     assert story.cases[0].incident.cause == "Kustomization apps/a: kustomize build failed: no such file"
-
-
-def test_while_the_root_is_silent_the_first_member_that_speaks_is_heard():
-    rules = RULES.replace("health: Failed", "health: Suspended")
-    cluster = Cluster()
-    needed = needs(ref("Kustomization", "a"))
-    story = Story(rules).see(cluster.state("Kustomization", "a", ready(), suspended=True))
-    lagging = waiting("apps/a", "revision is not up to date")
-    story.see(cluster.state("Kustomization", "b", lagging, depends_on=needed)).wait(6)
-    assert story.case.incident.cause == ""
 
 
 def test_a_root_that_is_gone_is_still_told_with_what_is_down_below_it():

@@ -7,7 +7,7 @@ import pytest
 from daemon.engine.detect import DETECTORS, purpose_of
 from daemon.model.findings import Severity
 from daemon.model.signals import EventSeen, ReleaseSeen, Synced
-from tests.builders import RULES, T0, Cluster, Story, failing, helm, needs, progressing, ready, ref, waiting
+from tests.builders import RULES, T0, Cluster, Story, failing, helm, needs, progressing, ready, ref, unhealthy, waiting
 
 KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
 SOURCES = "gitrepositories.source.toolkit.fluxcd.io"
@@ -114,6 +114,40 @@ def test_a_deletion_that_does_not_end_is_told_with_its_last_warning(finalizers, 
         story.give(EventSeen(story.at, state.ref, "ReconciliationFailed", event, warning=True))
     story.wait(100)
     assert story.case.incident.cause == f"Kustomization apps/a: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("said", "told_after"),
+    [
+        ((), 331.0),
+        ((failing("UninstallFailed", "denied"),), 91.0),
+    ],
+)
+def test_a_deletion_has_the_time_that_its_spec_gives_it_unless_it_was_refused(said, told_after):
+    state = Cluster().state("HelmRelease", "a", *(said or (ready(),)), deleted_at=T0, leaving=300.0)
+    story = heard().see(state)
+    assert story.wait(told_after - 2).cases == []
+    assert rules_of(story.wait(2)) == ["stuck-deletion"]
+
+
+def test_a_warning_from_before_a_deletion_says_nothing_about_it():
+    cluster = Cluster()
+    story = heard().see(cluster.state("HelmRelease", "a", ready()))
+    story.give(EventSeen(story.at, ref("HelmRelease", "a"), "UpgradeFailed", "it broke", warning=True)).wait(10)
+    story.see(cluster.state("HelmRelease", "a", ready(), deleted_at=story.at, leaving=300.0)).wait(400)
+    assert story.case.incident.cause == "HelmRelease apps/a: its deletion does not end"
+
+
+def test_a_suspended_child_that_a_check_waits_for_blocks_it_with_its_old_failure():
+    cluster, child = Cluster(), ref("HelmRelease", "cms")
+    old = failing("UpgradeFailed", "Helm upgrade failed for release apps/cms.v2 with chart cms@1: it broke")
+    story = heard().see(cluster.state("HelmRelease", "cms", old, suspended=True))
+    story.see(cluster.state("Kustomization", "apps", unhealthy("HelmRelease/apps/cms"), contains=(child,))).wait(70)
+    assert story.case.incident.root == child
+    assert finding(story, "suspended-blocks").summary == (
+        "is suspended and blocks apps/apps: they wait for what it will not apply; "
+        "it failed before: Helm upgrade failed: it broke"
+    )
 
 
 def test_a_workload_that_is_being_deleted_is_not_fluxs_business():

@@ -1,6 +1,8 @@
 """Who waits for two causes stays with the first until that is mended, and goes on with the other then."""
 
-from tests.builders import Cluster, Story, failing, needs, ready, ref, waiting
+from typing import Any
+
+from tests.builders import Cluster, Story, failing, needs, ready, ref, unhealthy, waiting
 
 VAULT, CHOIR, ALTAR = (ref("Kustomization", name) for name in ("vault", "choir", "altar"))
 
@@ -50,3 +52,22 @@ def test_a_victim_whose_own_root_is_in_no_incident_stays_where_it_is():
     story.see(cluster.state("Kustomization", "vault", ready())).wait(20)
     assert story.case.incident.state.value == "open"
     assert not [entry for entry in story.case.incident.timeline if entry.kind == "left"]
+
+
+def test_a_parent_whose_check_blames_another_child_by_now_goes_on_with_that_one():
+    cluster = Cluster()
+    alpha, beta = ref("HelmRelease", "alpha"), ref("HelmRelease", "beta")
+    made: dict[str, Any] = {"source": ref("HelmChart", "c")}
+    story = Story().see(cluster.state("HelmRelease", "alpha", failing("UpgradeFailed"), **made)).wait(6)
+    story.see(cluster.state("HelmRelease", "beta", failing("UpgradeFailed"), **made)).wait(6)
+    story.see(
+        cluster.state("Kustomization", "stack", unhealthy("HelmRelease/apps/alpha"), contains=(alpha, beta)),
+        cluster.state("Kustomization", "after", waiting("apps/stack"), depends_on=needs(ref("Kustomization", "stack"))),
+    ).wait(10)
+    assert members(story, alpha) == {"alpha", "stack", "after"}
+    story.see(cluster.state("HelmRelease", "alpha", ready(), **made)).wait(10)
+    story.see(cluster.state("Kustomization", "stack", unhealthy("HelmRelease/apps/beta"), contains=(alpha, beta)))
+    story.wait(60)
+    assert members(story, beta) == {"beta", "stack", "after"}
+    assert incident(story, alpha).state.value == "resolved"
+    assert incident(story, beta).state.value == "open"

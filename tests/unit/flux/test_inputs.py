@@ -4,6 +4,11 @@ import pytest
 
 from daemon.flux.decode import decode_object
 
+SOURCE = "source.toolkit.fluxcd.io/v1"
+KUSTOMIZE = "kustomize.toolkit.fluxcd.io/v1"
+HELM = "helm.toolkit.fluxcd.io/v2"
+VALUES = {"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "v"}]}}
+
 
 def raw(kind: str, api: str, spec: dict[str, object]) -> dict[str, object]:
     return {"apiVersion": api, "kind": kind, "metadata": {"name": "a", "namespace": "apps"}, "spec": spec}
@@ -32,7 +37,7 @@ def test_an_image_object_is_made_from_what_it_reads(kind, spec, expected):
     [
         (
             "GitRepository",
-            "source.toolkit.fluxcd.io/v1",
+            SOURCE,
             {"include": [{"repository": {"name": "shared"}}, {"toPath": "x"}]},
             ["GitRepository/apps/shared"],
         ),
@@ -44,7 +49,7 @@ def test_an_image_object_is_made_from_what_it_reads(kind, spec, expected):
         ),
         (
             "ExternalArtifact",
-            "source.toolkit.fluxcd.io/v1",
+            SOURCE,
             {
                 "sourceRef": {
                     "apiVersion": "source.extensions.fluxcd.io/v1beta1",
@@ -54,9 +59,50 @@ def test_an_image_object_is_made_from_what_it_reads(kind, spec, expected):
             },
             ["ArtifactGenerator/apps/g"],
         ),
-        ("ExternalArtifact", "source.toolkit.fluxcd.io/v1", {}, []),
+        ("ExternalArtifact", SOURCE, {}, []),
     ],
 )
 def test_what_a_source_is_put_together_of_is_read(kind, version, spec, expected):
     state = decode_object(raw(kind, version, spec=spec), "c")
     assert [str(each) for each in state.inputs] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "api", "spec", "expected"),
+    [
+        (
+            "GitRepository",
+            SOURCE,
+            {"secretRef": {"name": "x"}, "proxySecretRef": {"name": "y"}},
+            ["x"],
+        ),
+        ("Kustomization", KUSTOMIZE, {"decryption": {"secretRef": {"name": "sops"}}}, ["sops"]),
+        (
+            "Kustomization",
+            KUSTOMIZE,
+            {"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "v"}]}},
+            [],
+        ),
+    ],
+)
+def test_the_secrets_that_let_an_object_in_are_known_apart(kind, api, spec, expected):
+    assert [each.name for each in decode_object(raw(kind, api, spec=spec), "c").credentials] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "api", "spec", "expected"),
+    [
+        ("HelmRelease", HELM, {}, 300.0),
+        ("HelmRelease", HELM, {"timeout": "10m"}, 600.0),
+        ("HelmRelease", HELM, {"timeout": "10m", "uninstall": {"timeout": "1m"}}, 60.0),
+        ("Kustomization", KUSTOMIZE, {"timeout": "4m"}, None),
+        (
+            "Kustomization",
+            KUSTOMIZE,
+            {"timeout": "4m", "deletionPolicy": "WaitForTermination"},
+            240.0,
+        ),
+    ],
+)
+def test_a_deletion_may_take_what_the_spec_gives_it(kind, api, spec, expected):
+    assert decode_object(raw(kind, api, spec=spec), "c").leaving == expected

@@ -10,6 +10,9 @@ from daemon.flux.culprit import (
     culprit_of,
     dependency_of,
     fingerprint,
+    is_refused,
+    shared_fault,
+    without_empty_talk,
 )
 from daemon.flux.reasons import ReasonClass, classify
 
@@ -156,3 +159,44 @@ def test_what_an_apply_changed_is_listed():
 )
 def test_a_reason_means_failure_waiting_or_work(kind, status, reason, message, expected):
     assert classify(kind, status, reason, message) is expected
+
+
+@pytest.mark.parametrize(
+    ("message", "shared"),
+    [
+        ('unexpected requesting "https://git.corp.io/r1.git/info/refs?service=x" status code: 503', "host git.corp.io"),
+        ("failed to fetch https://charts.corp.io/a/index.yaml : 503 Service Unavailable", "host charts.corp.io"),
+        ("failed to fetch https://charts.corp.io/a/index.yaml : 404 Not Found", ""),
+        ("ConfigMap/app/cfg dry-run failed: etcdserver: request timed out", "the API server's etcdserver"),
+        ("GET https://reg.corp.io/v2/x: UNAUTHORIZED: authentication required", ""),
+    ],
+)
+def test_a_server_that_answers_with_an_error_of_its_own_fails_everybody(message, shared):
+    assert shared_fault(message) == shared
+
+
+@pytest.mark.parametrize(
+    ("message", "refused"),
+    [
+        ("unable to clone 'https://git/x': authentication required: HTTP Basic: Access denied", True),
+        ("cannot get sops data key: Failed to get the data key required to decrypt the SOPS file.", True),
+        ("GET https://reg.corp.io/v2/x: UNAUTHORIZED", True),
+        ("couldn't find remote ref refs/heads/main", False),
+    ],
+)
+def test_a_key_that_does_not_open_is_known_by_its_words(message, refused):
+    assert is_refused(message) is refused
+
+
+@pytest.mark.parametrize(
+    ("line", "short"),
+    [
+        ("Helm upgrade failed: context deadline exceeded", "Helm upgrade failed: time ran out"),
+        ("Helm install failed: rate: Wait(n=1) would exceed context deadline", "Helm install failed: time ran out"),
+        ("context deadline exceeded", "time ran out"),
+        ("context deadline exceeded while pulling a chart", "context deadline exceeded while pulling a chart"),
+        ("no such file", "no such file"),
+    ],
+)
+def test_an_end_that_only_says_that_time_ran_out_can_be_left_out(line, short):
+    assert without_empty_talk(line) == short

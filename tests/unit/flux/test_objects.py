@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.flux import kinds
-from daemon.flux.decode import decode_object, decode_webhook, gone_of, parse, ref_of, signal_of
+from daemon.flux.decode import decode_object, gone_of, parse, ref_of, signal_of
 from daemon.flux.fields import moment, number, seconds
 from daemon.flux.specs import inventory_ref
-from daemon.model.objects import Dependency, PodTrouble, Replicas, Writer
+from daemon.model.objects import Dependency, Writer
 from daemon.model.refs import ObjectRef
-from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen
+from daemon.model.signals import ObjectChanged, ObjectGone
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 SOURCE = "source.toolkit.fluxcd.io"
@@ -182,109 +182,6 @@ def test_a_chart_knows_its_repository_and_a_source_its_secrets():
 
 
 @pytest.mark.parametrize(
-    ("kind", "spec", "status", "expected"),
-    [
-        (
-            "Deployment",
-            {"replicas": 3},
-            {"readyReplicas": 1, "updatedReplicas": 2, "availableReplicas": 1},
-            Replicas(3, 1, 2, 1),
-        ),
-        ("Deployment", {}, {}, Replicas(1, 0, 0, 0)),
-        (
-            "Deployment",
-            {"replicas": 1},
-            {"replicas": 2, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
-            Replicas(1, 1, 1, 1, old=1),
-        ),
-        (
-            "DaemonSet",
-            {},
-            {"desiredNumberScheduled": 2, "numberReady": 2, "updatedNumberScheduled": 2, "numberAvailable": 2},
-            Replicas(2, 2, 2, 2),
-        ),
-        ("StatefulSet", {"replicas": 2}, {"readyReplicas": 2}, Replicas(2, 2, 2, 2)),
-        (
-            "StatefulSet",
-            {"replicas": 2},
-            {"readyReplicas": 1, "updatedReplicas": 2, "availableReplicas": 1},
-            Replicas(2, 1, 2, 1),
-        ),
-        ("StatefulSet", {}, {}, Replicas(1, 0, 0, 0)),
-        ("ReplicaSet", {"replicas": 2}, {"readyReplicas": 1}, Replicas(2, 1, 1, 0)),
-        ("ReplicaSet", {}, {}, Replicas(1, 0, 0, 0)),
-    ],
-)
-def test_workloads_count_their_pods(kind, spec, status, expected):
-    spec = spec | {"selector": {"matchLabels": {"app": "web"}}}
-    state = decode_object(raw(kind, "apps/v1", spec=spec, status=status | {"observedGeneration": 2}), "c")
-    assert state.replicas == expected
-    assert state.selector == {"app": "web"}
-
-
-def test_a_workload_whose_controller_is_behind_is_not_complete():
-    state = decode_object(raw("Deployment", "apps/v1", spec={"replicas": 0}, status={"observedGeneration": 1}), "c")
-    assert state.replicas is not None
-    assert not state.replicas.complete
-
-
-def container(state: dict[str, object], **more: object) -> dict[str, object]:
-    return {"name": "main", "state": state, **more}
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        ({"phase": "Running", "containerStatuses": [container({"running": {}}, ready=True)]}, None),
-        (
-            {"containerStatuses": [container({"waiting": {"reason": "ImagePullBackOff", "message": "no"}})]},
-            PodTrouble("ImagePullBackOff", "no", "main"),
-        ),
-        ({"phase": "Running", "containerStatuses": [container({"waiting": {"reason": "ContainerCreating"}})]}, None),
-        (
-            {"containerStatuses": [container({"terminated": {"exitCode": 3}})]},
-            PodTrouble("Error", "exit code 3", "main"),
-        ),
-        (
-            {"containerStatuses": [container({"terminated": {"exitCode": 1, "reason": "OOMKilled", "message": "m"}})]},
-            PodTrouble("OOMKilled", "m", "main"),
-        ),
-        ({"phase": "Succeeded", "containerStatuses": [container({"terminated": {"exitCode": 0}})]}, None),
-        (
-            {
-                "phase": "Running",
-                "containerStatuses": [container({"running": {"startedAt": "x"}}, ready=False, restartCount=4)],
-            },
-            PodTrouble("NotReady", "restarted 4 times", "main"),
-        ),
-        (
-            {"initContainerStatuses": [container({"waiting": {"reason": "CrashLoopBackOff"}})]},
-            PodTrouble("CrashLoopBackOff", "", "main"),
-        ),
-        (
-            {
-                "phase": "Pending",
-                "conditions": [
-                    {"type": "Other"},
-                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"},
-                ],
-            },
-            PodTrouble("Unschedulable", "0/3 nodes"),
-        ),
-        ({"phase": "Failed", "reason": "Evicted", "message": "disk"}, PodTrouble("Evicted", "disk")),
-        ({"phase": "Pending"}, PodTrouble("Pending")),
-        ({}, PodTrouble("Pending")),
-    ],
-)
-def test_a_pod_says_why_it_is_not_well(status, expected):
-    assert decode_object(raw("Pod", "v1", spec={}, status=status), "c").pod == expected
-
-
-def test_a_pod_that_waits_on_its_node_has_no_trouble_yet():
-    assert decode_object(raw("Pod", "v1", spec={"nodeName": "n"}, status={"phase": "Pending"}), "c").pod is None
-
-
-@pytest.mark.parametrize(
     ("annotations", "spec", "expected"),
     [
         ({}, {"suspend": True}, True),
@@ -397,41 +294,6 @@ def test_what_has_no_kind_or_name_is_no_object(broken):
         ref_of(broken, "c")
 
 
-def secret(name: str = "sh.helm.release.v1.db.v3", kind: str = "Secret", **labels: str) -> dict[str, object]:
-    labels = {"owner": "helm", "name": "db", "status": "deployed", "version": "3"} | labels
-    writers = [
-        {"manager": "Helm", "time": "2026-03-01T02:00:00Z"},
-        {"manager": "helm-controller", "time": "2026-03-01T03:00:00Z"},
-        {"manager": "other", "subresource": "status", "time": "2026-03-01T04:00:00Z"},
-    ]
-    metadata = {"name": name, "namespace": "apps", "labels": labels, "managedFields": writers}
-    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": {"release": "x"}}
-
-
-def test_helms_storage_is_read_by_its_labels_and_by_who_wrote_it_first():
-    found = signal_of(secret(), "c", AT)
-    assert isinstance(found, ReleaseSeen)
-    assert (found.release, found.revision, found.status, found.writer) == ("db", 3, "deployed", "Helm")
-    gone = gone_of(secret(kind="PartialObjectMetadata"), "c", AT)
-    assert isinstance(gone, ReleaseSeen)
-    assert gone.gone
-
-
-def test_a_revision_without_labels_is_read_by_its_name():
-    plain = secret()
-    plain["metadata"]["labels"] = {"owner": "helm"}  # type: ignore[index]
-    found = signal_of(plain, "c", AT)
-    assert isinstance(found, ReleaseSeen)
-    assert (found.release, found.revision) == ("db", 3)
-
-
-@pytest.mark.parametrize(
-    "other", [secret("ordinary"), secret(owner="me"), secret("sh.helm.release.v1.db", version="x")]
-)
-def test_any_other_secret_means_nothing(other):
-    assert signal_of(other, "c", AT) is None
-
-
 def test_a_deletion_names_the_incarnation():
     assert gone_of(raw(), "c", AT) == ObjectGone(AT, ref("Kustomization", "a", "kustomize.toolkit.fluxcd.io"), "u1")
 
@@ -440,99 +302,6 @@ def test_an_object_of_the_first_list_is_a_fact_and_no_transition():
     found = signal_of(raw(), "c", AT, initial=True)
     assert isinstance(found, ObjectChanged)
     assert found.initial
-
-
-def event(**more: object) -> dict[str, object]:
-    about = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "name": "a", "namespace": "apps"}
-    return {
-        "kind": "Event",
-        "metadata": {"name": "e", "namespace": "apps", "uid": "e1"},
-        "involvedObject": about,
-        **more,
-    }
-
-
-def test_f022_an_event_is_about_its_object_and_says_when_it_happened_best():
-    found = signal_of(
-        event(
-            reason="X",
-            message="m",
-            type="Warning",
-            count=3,
-            lastTimestamp="0001-01-01T00:00:00Z",
-            firstTimestamp="2026-03-01T02:00:00Z",
-            source={"component": "kustomize-controller"},
-        ),
-        "c",
-        AT,
-    )
-    assert isinstance(found, EventSeen)
-    assert found.ref == ref("Kustomization", "a", "kustomize.toolkit.fluxcd.io")
-    assert (found.warning, found.count, found.component) == (True, 3, "kustomize-controller")
-    assert found.happened_at == datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
-
-
-def test_f022_an_event_of_the_new_kind_is_read_too():
-    about = {"kind": "Deployment", "apiVersion": "apps/v1", "name": "web"}
-    new = {
-        "kind": "Event",
-        "metadata": {"namespace": "apps", "annotations": {"kustomize.toolkit.fluxcd.io/revision": "m@1", "x": "y"}},
-        "regarding": about,
-        "note": "n",
-        "series": {"count": 9, "lastObservedTime": "2026-03-01T03:00:00.5Z"},
-    }
-    found = signal_of(new, "c", AT)
-    assert isinstance(found, EventSeen)
-    assert (found.message, found.count, found.revision) == ("n", 9, "m@1")
-    assert found.ref.namespace == "apps"
-
-
-def test_the_details_of_an_event_are_redacted_but_for_digests():
-    digest = "sha256:" + "9cf3a5f89adc05f9" * 4
-    notes = {"helm.toolkit.fluxcd.io/token": digest, "helm.toolkit.fluxcd.io/note": "password=hunter22"}
-    found = signal_of(event(metadata={"name": "e", "namespace": "apps", "annotations": notes}), "c", AT)
-    assert isinstance(found, EventSeen)
-    assert found.metadata == {"token": digest, "note": "password=[redacted:value]"}
-
-
-def test_an_event_that_expires_means_nothing():
-    assert gone_of(event(), "c", AT) is None
-
-
-BODY = {
-    "involvedObject": {
-        "kind": "Kustomization",
-        "name": "a",
-        "namespace": "apps",
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-    },
-    "reason": "X",
-    "message": "token=abcd1234",
-    "severity": "error",
-    "timestamp": "2026-03-01T03:00:00Z",
-    "metadata": {"kustomize.toolkit.fluxcd.io/revision": "m@1"},
-    "reportingController": "kustomize-controller",
-}
-
-
-def test_a_post_of_notification_controller_is_a_hint_about_its_object():
-    found = decode_webhook(BODY, "c", AT)
-    assert (found.origin, found.warning, found.revision, found.happened_at) == ("webhook", True, "m@1", AT)
-    assert "abcd1234" not in found.message
-
-
-@pytest.mark.parametrize(
-    ("broken", "missing"),
-    [
-        (BODY | {"involvedObject": {"name": "a"}}, "involvedObject.kind"),
-        (BODY | {"involvedObject": {"kind": "a"}}, "involvedObject.name"),
-        (BODY | {"message": 1}, "message and reason"),
-        (BODY | {"reason": None}, "message and reason"),
-    ],
-)
-def test_a_post_that_lacks_something_says_what(broken, missing):
-    with pytest.raises(ValueError, match=missing):
-        decode_webhook(broken, "c", AT)
 
 
 @pytest.mark.parametrize(
