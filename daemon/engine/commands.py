@@ -60,8 +60,8 @@ def _expire(world: World, command: Command) -> None:
     silence = found[0]
     _keep(world, replace(silence, ends_at=world.now))
     del world.silences[silence.id]
-    for case in world.open_cases():
-        if mutes(silence, case):
+    for case in world.cases.values():
+        if (case.open or case.pending) and mutes(silence, case):
             tell(world, case, "command", f"silence ended: {silence.comment}", actor=f"person {command.actor}")
             world.touch(case.incident.id)
 

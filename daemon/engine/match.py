@@ -22,8 +22,8 @@ from daemon.model.refs import Fingerprint
 from daemon.rules.expression import Activation, Evaluation, Expression, activation
 from daemon.rules.ruleset import Rule
 
-FAULTS_TO_DISABLE = 3
-"""After so many failed evaluations a rule is out of force until the next load (promise P9)."""
+OVERRUNS_TO_DISABLE = 3
+"""After so many evaluations that had to be stopped a rule is out of force until the next load (fault 43)."""
 
 
 def shown(known: Known) -> ObjectState:
@@ -46,7 +46,7 @@ class _Look:
     def __init__(self, world: World, known: Known) -> None:
         self._world, self._known = world, known
         self._state = shown(known)
-        self._panel = world.rules.panel(known.state.ref.kind, known.health, _broken(world))
+        self._panel = world.rules.panel(known.state.ref.kind, known.health, out_of_force(world))
 
     def holding(self) -> Iterator[Rule]:
         """Yield the rules that hold."""
@@ -86,33 +86,63 @@ class _Look:
         """Say whether a test holds; count it when it could not be evaluated."""
         if answer.value is None:
             self._world.faults[rule.name] += 1
+            self._world.faulted[rule.name] = f"{answer.error} ({self._state.ref})"
+            self._world.overruns[rule.name] += answer.ran_out
         return answer.value is True
 
 
-def _broken(world: World) -> frozenset[str]:
-    """Return the rules that are out of force because their tests failed too often."""
-    return frozenset(name for name, count in world.faults.items() if count >= FAULTS_TO_DISABLE)
+def out_of_force(world: World) -> frozenset[str]:
+    """Return the rules that are out of force because their tests had to be stopped too often."""
+    return frozenset(name for name, count in world.overruns.items() if count >= OVERRUNS_TO_DISABLE)
 
 
 def trace(world: World, known: Known, rule: Rule) -> Trace:
     """Return every clause of one rule against one object: what was wanted, what was seen, where it stopped."""
     state = shown(known)
-    clauses = rule.match.clauses(state, None if rule.temporal else known.health)
-    if not rule.enabled:
-        clauses = (Clause("enabled", "true", "false", held=False), *clauses)
+    clauses = (*_in_force(world, rule), *rule.match.clauses(state, None if rule.temporal else known.health))
     if not all(clause.held for clause in clauses):
         return Trace(rule.name, state.ref, clauses)
-    error = ""
-    if rule.when is not None and "old" in rule.when.uses and not known.before:
-        clauses = (*clauses, Clause("old", "a state before this one", "none yet", held=False))
-    elif rule.when is not None and not rule.temporal:
-        answer = rule.when.evaluate(activation(Facts(world, known, state), rule.when.uses))
-        error, seen = answer.error, answer.error or str(answer.value).lower()
-        clauses = (*clauses, Clause("when", rule.when.source, seen, answer.value))
-    clauses = (*clauses, *told(world, rule, state.ref))
+    if rule.temporal:
+        over_time = told(world, rule, state.ref)
+        now, error = ((), "") if all(clause.held for clause in over_time) else _now(world, known, rule)
+        clauses = (*clauses, *now, *over_time)
+    else:
+        asked, error = _asked(world, known, "when", rule.when)
+        clauses = (*clauses, *asked)
     if all(clause.held for clause in clauses):
         clauses = (*clauses, *waited(world, Fingerprint(rule.name, state.ref)))
     return Trace(rule.name, state.ref, clauses, error)
+
+
+def _in_force(world: World, rule: Rule) -> tuple[Clause, ...]:
+    if not rule.enabled:
+        return (Clause("enabled", "true", "false", held=False),)
+    if rule.name in out_of_force(world):
+        said = f"out of force until the next load: stopped {world.overruns[rule.name]} times, it takes too many steps"
+        return (Clause("in force", "true", said, held=False),)
+    return ()
+
+
+def _now(world: World, known: Known, rule: Rule) -> tuple[tuple[Clause, ...], str]:
+    """Return how what a rule counts or waits for stands at this moment, for one whose pattern is not complete."""
+    clauses = rule.match.clauses(shown(known), known.health)[rule.match.asked :]
+    if not all(clause.held for clause in clauses):
+        return clauses, ""
+    reached = world.progress.get(known.state.ref, {}).get(rule.name)
+    stage = min(reached.stage if reached is not None else 0, len(rule.sequence) - 1)
+    named = f"step {stage + 1}" if rule.sequence else "when"
+    asked, error = _asked(world, known, named, rule.sequence[stage].when if rule.sequence else rule.when)
+    return (*clauses, *asked), error
+
+
+def _asked(world: World, known: Known, name: str, test: Expression | None) -> tuple[tuple[Clause, ...], str]:
+    """Return what a test says of an object now, and its error."""
+    if test is None:
+        return (), ""
+    if "old" in test.uses and not known.before:
+        return (Clause("old", "a state before this one", "none yet", held=False),), ""
+    answer = test.evaluate(activation(Facts(world, known, shown(known)), test.uses))
+    return (Clause(name, test.source, answer.error or str(answer.value).lower(), answer.value),), answer.error
 
 
 def _draft(world: World, known: Known, rule: Rule, values: Facts) -> Draft:

@@ -21,6 +21,8 @@ from daemon.model.refs import ObjectRef
 from daemon.model.signals import EventSeen, ObjectChanged, ObjectGone, ReleaseSeen, Stale, Synced
 
 KeyT = TypeVar("KeyT", bound=Hashable)
+JUST_AFTER = 0.001
+"""Seconds behind an age at which what asks for more than it is true."""
 OBJECTS_WITH_EVENTS = 5000
 """Objects whose events are remembered: 5,000 entries are 1.5 MB (performance.md 3)."""
 
@@ -43,7 +45,11 @@ def object_changed(world: World, signal: ObjectChanged) -> None:
     _relink(world, before, new)
     if before is not None and world.rules.remembers(new.ref.kind):
         known.before = before.text
+    failing_since = known.failing_since
     latch(known, new, world.now)
+    if known.failing_since is not None and failing_since is None:
+        for age in world.rules.ages.get(new.ref.kind, ()):
+            world.after(age + JUST_AFTER, new.ref)
     _share(world, known)
     if new.ref.kind == "Pod":
         _retell(world, new.ref)

@@ -35,8 +35,6 @@ def advance(world: World, rule: Rule, ref: ObjectRef, *, matches: bool, ask: Ask
 
 def told(world: World, rule: Rule, ref: ObjectRef) -> tuple[Clause, ...]:
     """Return what a pattern wanted and what was seen of it so far, for "why" and "why not"."""
-    if not rule.temporal:
-        return ()
     progress = world.progress.get(ref, {}).get(rule.name) or Progress(world.now)  # nothing of it was seen yet
     if rule.count is not None:
         recent = [moment for moment in progress.moments if _age(world, moment) < rule.count.within]
@@ -86,10 +84,14 @@ def _count(world: World, rule: Rule, ref: ObjectRef, progress: Progress, times: 
 
 
 def _absent(world: World, rule: Rule, ref: ObjectRef, progress: Progress, *, held: bool) -> bool:
-    """Wait for the test to hold; every time that it does, the wait begins anew."""
+    """Wait for the test to hold; every time that it does, or ceases to, the wait begins anew.
+
+    A moment is over at once; a state lasts until a look finds it gone.
+    """
     assert rule.absent_for is not None  # noqa: S101 - asked by the caller
-    if held:
+    if held or (progress.held and not rule.momentary):
         progress.since = world.now
+    progress.held = held
     overdue = _age(world, progress.since) >= rule.absent_for
     if not overdue and (progress.wake is None or progress.wake <= world.now):
         progress.wake = progress.since + timedelta(seconds=rule.absent_for)

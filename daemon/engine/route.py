@@ -39,6 +39,8 @@ def announce(world: World, case: Case) -> None:
     if not case.announced:
         _announce_first(world, case)
         return
+    if case.open:
+        case.pending.pop(Reason.RESOLVED, None)  # kept back while it was quiet, and open again by now
     if not case.pending or incident.severity is Severity.INFO:
         case.pending.clear()
         return
@@ -49,8 +51,10 @@ def announce(world: World, case: Case) -> None:
     quiet = suppressed(world, case)
     if quiet is None:
         _send(world, case, reason)
-    else:
-        keep_back(world, case, quiet, reason.value)
+        return
+    keep_back(world, case, quiet, reason.value)
+    if reason is Reason.RESOLVED:
+        remind(case, reason)  # who was told that it is open is told that it is not, when the quiet ends
 
 
 def repeat(world: World, case: Case) -> None:

@@ -58,7 +58,8 @@ def step(world: World, signal: Signal) -> tuple[Effect, ...]:
 def adopt(world: World, ruleset: RuleSet, now: datetime) -> tuple[Effect, ...]:
     """Put a new RuleSet in force: every object is looked at again, open incidents keep what they know."""
     world.rules = ruleset
-    world.faults.clear()
+    for book in (world.faults, world.overruns, world.faulted):
+        book.clear()
     pattern.purge(world)
     world.now = max(world.now, now) if world.counts["steps"] else now
     world.counts["steps"] += 1

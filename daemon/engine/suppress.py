@@ -1,7 +1,8 @@
 """Why nobody is told now: a person's silence, a quiet stretch of the week, another finding that says it better.
 
 Suppressed means not sent: the incident goes on, its timeline says what was kept back and why, and what is still open
-when the quiet ends is told then. That victims are told with their root, and not apart, is the graph's work.
+when the quiet ends is told then; so is the end of what had been told before. That victims are told with their root, and
+not apart, is the graph's work.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ The pump and the web server live in one loop, so an answer is always of one step
 from collections.abc import Mapping
 
 from daemon.engine.explain import why
-from daemon.engine.match import FAULTS_TO_DISABLE
+from daemon.engine.match import out_of_force
 from daemon.engine.world import World
 from daemon.flux.kinds import kind_of
 from daemon.model.findings import Finding
@@ -48,8 +48,9 @@ class WorldView:
         return tuple((world.objects[ref].state, world.objects[ref].health) for ref in refs)
 
     def rules(self) -> tuple[Json, ...]:
-        """Return every rule in force, by name."""
+        """Return every rule, by name, with how often it could not be evaluated, and whether it is in force."""
         world = self._world
+        stopped = out_of_force(world)
         return tuple(
             {
                 "name": rule.name,
@@ -58,6 +59,8 @@ class WorldView:
                 "mode": rule.remediation.mode.value if rule.remediation else "observe",
                 "enabled": rule.enabled,
                 "faults": world.faults.get(rule.name, 0),
+                "last_fault": world.faulted.get(rule.name, ""),
+                "in_force": rule.enabled and rule.name not in stopped,
                 "file": f"{rule.file}:{rule.line}",
             }
             for rule in sorted(world.rules.rules, key=lambda each: each.name)
@@ -83,12 +86,14 @@ class WorldView:
         kinds.update(dict.fromkeys(sorted(world.absent), "absent"))
         kinds.update({name: f"stale: {reason}" for name, reason in sorted(world.stale.items())})
         reasons = tuple(f"{name}: {state}" for name, state in kinds.items() if state not in ("synced", "absent"))
-        broken = tuple(
-            f"rule {name} is out of force until the next load: its condition failed {count} times"
+        stopped = out_of_force(world)
+        faulty = tuple(
+            f"rule {name} is out of force until the next load: its condition takes too many steps"
+            if name in stopped
+            else f"rule {name} could not be evaluated {count} times, the last time: {world.faulted[name]}"
             for name, count in sorted(world.faults.items())
-            if count >= FAULTS_TO_DISABLE
         )
-        return Readiness(ready=world.awake and not reasons, reasons=(*reasons, *broken), kinds=kinds)
+        return Readiness(ready=world.awake and not reasons, reasons=(*reasons, *faulty), kinds=kinds)
 
     def counters(self) -> Mapping[str, float]:
         """Return the World's own counters by name."""

@@ -230,6 +230,10 @@ class World:
     paused: bool = False
     faults: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Rule name to how often its expression failed to evaluate."""
+    overruns: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Rule name to how often its expression was stopped because it took too long."""
+    faulted: dict[str, str] = field(default_factory=dict)
+    """Rule name to the last of these errors, with its object."""
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def known(self, ref: ObjectRef) -> Known | None:

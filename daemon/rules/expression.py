@@ -17,6 +17,7 @@ from typing import NoReturn
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
+from daemon.flux.fields import seconds
 from daemon.model.errors import ConfigError, Problem
 from daemon.rules import scope, words
 
@@ -27,6 +28,8 @@ MAX_PLUS = 8
 GROWING = ("replace", "join", "format")
 """String functions whose result can be the product of two messages: 32 kB times 32 kB is a gigabyte."""
 
+BUDGET = "budget exceeded"
+"""What the library says of an expression that takes more than its 10,000 iterations."""
 COMBINED = 60
 """Tests that are asked together at most: beyond that, nothing is gained."""
 HELD = "1"
@@ -61,6 +64,10 @@ _LIST = re.compile(rf"(?<![\w.])({'|'.join(scope.LISTS)})\b\s*")
 _MACRO = re.compile(r"\.\s*(filter|exists|exists_one|all|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _ENTRY = re.compile(r"\[[^\]]*\]\s*\.\??([A-Za-z_]\w*)(?!\w|\()")
 _PATTERN = re.compile(r"(?<!\w)matches\s*\((?:[^()]*,)?\s*([rR]?\"+)\s*\)")
+_AGE = re.compile(
+    r"\bfailing_for\s*[<>=!]=?\s*duration\(\s*['\"]([^'\"]+)['\"]\s*\)"
+    r"|\bduration\(\s*['\"]([^'\"]+)['\"]\s*\)\s*[<>=!]=?\s*failing_for\b"
+)
 _BAD_PATTERN = "invalid regular expression:"
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 
@@ -71,6 +78,11 @@ class Evaluation:
 
     value: bool | None
     error: str = ""
+
+    @property
+    def ran_out(self) -> bool:
+        """Say whether it was stopped because it took too many steps: the next time it would cost as much (fault 43)."""
+        return self.value is None and BUDGET in self.error
 
 
 TRUE, FALSE = Evaluation(value=True), Evaluation(value=False)
@@ -116,6 +128,12 @@ class Expression:
     source: str
     uses: frozenset[str]
     _compiled: cel.Expression = field(repr=False, compare=False)
+
+    @property
+    def ages(self) -> tuple[float, ...]:
+        """Return the seconds that it compares `failing_for` with, where they stand beside it as a duration."""
+        found = (seconds(before or behind) for behind, before in _AGE.findall(self.source))
+        return tuple(age for age in found if age is not None)
 
     def evaluate(self, given: Activation) -> Evaluation:
         """Answer for one object; never raises."""

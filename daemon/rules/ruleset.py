@@ -56,6 +56,11 @@ class Match:
                 break
         return tuple(answers)
 
+    @property
+    def asked(self) -> int:
+        """Return how many clauses there are about an object however it stands."""
+        return 1 + bool(self.namespace) + bool(self.name) + len(self.labels)
+
     def _about(self, state: ObjectState) -> bool:
         ref = state.ref
         return (
@@ -448,10 +453,17 @@ class RuleSet:
         return kind in self._remembering
 
     @cached_property
-    def ages(self) -> frozenset[str]:
-        """Return the kinds for which a rule asks how long something lasts: its answer changes by the clock alone."""
-        aging = (rule for rule in self.rules if rule.enabled and any("failing_for" in test.uses for test in rule.tests))
-        return frozenset(kind for rule in aging for kind in rule.match.kinds)
+    def ages(self) -> Mapping[str, tuple[float, ...]]:
+        """Return the kinds for which a rule asks how long something fails: its answer changes by the clock alone.
+
+        With each the seconds that its rules compare with, sorted.
+        """
+        found: dict[str, set[float]] = {}
+        for rule in self.rules:
+            asking = [test for test in rule.tests if "failing_for" in test.uses]
+            for kind in rule.match.kinds if rule.enabled and asking else ():
+                found.setdefault(kind, set()).update(age for test in asking for age in test.ages)
+        return {kind: tuple(sorted(ages)) for kind, ages in found.items()}
 
     @cached_property
     def _panels(self) -> dict[tuple[str, Health, frozenset[str]], "Panel"]:

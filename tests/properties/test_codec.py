@@ -24,8 +24,8 @@ SCALARS: dict[object, st.SearchStrategy[object]] = {
     float: st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 100).map(float),
     datetime: st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=ZONES),  # noqa: DTZ001 - bounds are naive
 }
-UNIONS = {effects.Commit}
-"""Never kept: its rows are of many kinds, and each is a row of its own."""
+UNIONS = {effects.Commit, signals.Unread}
+"""Never kept: the rows of one are of many kinds, and each is a row of its own; the other is gone when it is read."""
 VALUES = tuple(
     found
     for module in (refs, findings, objects, incidents, remedies, notices, signals, effects)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from daemon.engine.facts import Facts
-from daemon.engine.match import FAULTS_TO_DISABLE, shown, trace
+from daemon.engine.match import OVERRUNS_TO_DISABLE, shown, trace
 from daemon.engine.view import WorldView
 from daemon.engine.world import Known, World
 from daemon.model.objects import ObjectState
@@ -79,16 +79,56 @@ def test_an_expression_sees_neighbours_workloads_and_the_last_event():
     assert values["object"]() == {}
 
 
-def test_f045_an_expression_that_cannot_be_answered_never_fires_and_is_switched_off():
+def test_f045_an_expression_that_cannot_be_answered_never_fires_and_is_told_with_the_object():
     cluster = Cluster()
     story = Story(rule("object.spec.nothing.there == 1"))
     for number in range(5):
         story.see(cluster.state("Kustomization", "a", failing(message=f"try {number}")))
     assert story.cases == []
-    assert story.world.faults["r"] == 3
-    assert "rule r is out of force until the next load: its condition failed 3 times" in "".join(
-        WorldView(story.world).readiness().reasons
-    )
+    assert story.world.faults["r"] == 5
+    (told,) = WorldView(story.world).readiness().reasons
+    assert told.startswith("rule r could not be evaluated 5 times, the last time: Key not found in map")
+    assert told.endswith("(Kustomization/apps/a)")
+
+
+def test_f045_one_object_that_lacks_a_field_does_not_switch_a_rule_off_for_the_others():
+    cluster = Cluster()
+    story = Story(rule("object.spec.team == 'pay'"))
+    for name in "abcd":
+        story.see(cluster.state("Kustomization", name, failing(), text='{"spec": {}}'))
+    story.see(cluster.state("Kustomization", "pay", failing(), text='{"spec": {"team": "pay"}}'))
+    assert story.case.incident.root == ref("Kustomization", "pay")
+
+
+BOMB = "object.big.exists(a, object.big.exists(b, object.big.exists(c, a + b + c < 0)))"
+BIG = f'{{"big": {list(range(200))}}}'
+
+
+def bombed(times: int) -> Story:
+    cluster = Cluster()
+    story = Story(f"{rule(BOMB, name='bad')}---{rule(name='good')}---{rule(name='other')}")
+    for number in range(times):
+        story.see(cluster.state("Kustomization", "a", failing(message=f"try {number}"), text=BIG)).wait(1)
+    return story
+
+
+def test_f043_a_test_that_takes_too_many_steps_is_out_of_force_after_three_times_and_the_others_are_not():
+    story = bombed(OVERRUNS_TO_DISABLE + 2)
+    assert story.world.faults == {"bad": OVERRUNS_TO_DISABLE}
+    assert sorted(test for test, _ in story.world.findings) == ["good", "other"]
+    assert [(each["name"], each["in_force"]) for each in WorldView(story.world).rules()] == [
+        ("bad", False),
+        ("good", True),
+        ("other", True),
+    ]
+
+
+def test_f043_why_not_says_that_a_rule_is_out_of_force():
+    story = bombed(OVERRUNS_TO_DISABLE)
+    told = trace(story.world, known(story), story.world.rules.rules[0])
+    assert (told.clauses[0].name, told.clauses[0].held) == ("in force", False)
+    assert "takes too many steps" in told.clauses[0].seen
+    assert "rule bad is out of force until the next load" in "".join(WorldView(story.world).readiness().reasons)
 
 
 def test_an_expression_that_says_no_does_not_fire():
@@ -248,15 +288,6 @@ def test_every_variable_of_the_language_has_a_fact():
     facts = Facts(*_alone())
     assert set(facts) == scope.NAMES
     assert len(facts) == len(scope.NAMES)
-
-
-def test_a_rule_out_of_force_leaves_those_beside_it_as_they_are():
-    cluster = Cluster()
-    story = Story(f"{rule('object.spec.gone == 1', name='bad')}---{rule(name='good')}---{rule(name='other')}")
-    for number in range(FAULTS_TO_DISABLE + 2):
-        story.see(cluster.state("Kustomization", "a", failing(message=f"try {number}"))).wait(1)
-    assert story.world.faults == {"bad": FAULTS_TO_DISABLE}
-    assert sorted(test for test, _ in story.world.findings) == ["good", "other"]
 
 
 def _alone() -> tuple[World, Known, ObjectState]:

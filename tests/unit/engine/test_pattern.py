@@ -36,11 +36,15 @@ def fires(story: Story) -> bool:
     return found is not None and found.state is FindingState.FIRING
 
 
-def clause(story: Story) -> Clause:
+def clauses(story: Story) -> tuple[Clause, ...]:
     rule, known = story.world.rules.rule("over-time"), story.world.known(A)
     assert rule is not None
     assert known is not None
-    return trace(story.world, known, rule).clauses[-1]
+    return trace(story.world, known, rule).clauses
+
+
+def clause(story: Story) -> Clause:
+    return clauses(story)[-1]
 
 
 def event(story: Story, *, reason: str = "Oops", uid: str = "e", count: int = 1, warning: bool = True) -> EventSeen:
@@ -144,6 +148,46 @@ def test_what_comes_begins_the_wait_anew():
     assert not fires(story.wait(599))
     assert fires(story.wait(1))
     assert not fires(story.give(event(story, reason="NewArtifact", uid="2")))
+
+
+def test_what_held_for_long_is_absent_only_from_when_it_ceased():
+    cluster, story = Cluster(), Story(QUIET)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(3600)
+    story.see(cluster.state("Kustomization", "a", failing())).wait(599)
+    assert not fires(story)
+    assert fires(story.wait(1))
+
+
+def test_why_not_shows_how_what_is_counted_stands_now():
+    cluster, story = Cluster(), Story(OFTEN)
+    story.see(cluster.state("Kustomization", "a", ready()))
+    assert [(each.name, each.held) for each in clauses(story)] == [("kind", True), ("health", False), ("count", False)]
+    story = Story(WARNINGS).see(cluster.state("Kustomization", "a", ready()))
+    assert [(each.name, each.held) for each in clauses(story)] == [("kind", True), ("when", False), ("count", False)]
+
+
+def test_why_not_shows_the_step_that_is_waited_for_and_what_is_wrong_with_it():
+    cluster, story = Cluster(), Story(STEPS)
+    story.see(cluster.state("Kustomization", "a", failing("Suspicious")))
+    assert [(each.name, each.held) for each in clauses(story)][1:] == [("step 2", True), ("sequence", False)]
+    wrong = STEPS.replace("ready.reason == 'Suspicious'", "object.spec.gone == 1")
+    story = Story(wrong).see(cluster.state("Kustomization", "a", ready()))
+    assert [(each.name, each.held) for each in clauses(story)][1:] == [("step 1", None), ("sequence", False)]
+
+
+def test_why_shows_of_a_complete_pattern_what_is_counted_and_not_how_it_stands():
+    cluster, story = Cluster(), Story(OFTEN)
+    flap(story, cluster, 3, 10)
+    assert [(each.name, each.held) for each in clauses(story)] == [("kind", True), ("count", True)]
+
+
+def test_a_rule_that_asks_how_long_it_fails_is_asked_when_that_time_is_over():
+    asked = (
+        HEAD + "  match: {kind: Kustomization}\n  when: failing_for > duration('10m') || duration('1h') < failing_for\n"
+    )
+    story = Story(asked).see(Cluster().state("Kustomization", "a", failing()))
+    assert not fires(story.wait(600))
+    assert fires(story.wait(0.01))
 
 
 def test_what_was_overdue_before_and_came_is_waited_for_again():

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from daemon.engine.suppress import inhibitor_of
 from daemon.model.notices import Silence
+from daemon.model.signals import Command
 from tests.builders import RULES, T0, Cluster, Story, failing, ready
 
 DOCUMENT = "\n---\napiVersion: fluxmedic.dev/v1\n"
@@ -41,6 +42,37 @@ def test_what_is_over_when_a_silence_ends_is_never_told():
     story = quiet(kind="Kustomization").see(cluster.state("Kustomization", "a", failing())).wait(20)
     story.see(cluster.state("Kustomization", "a", ready())).wait(600)
     assert story.reasons == []
+
+
+def opened_before(seconds: float) -> tuple[Cluster, Story]:
+    """Return a story in which an incident was told of, and a silence that begins behind it."""
+    cluster = Cluster()
+    story = Story().see(cluster.state("Kustomization", "a", failing())).wait(20)
+    story.world.silences["s"] = silence(20 + seconds, kind="Kustomization")
+    return cluster, story
+
+
+def test_the_end_of_what_was_told_before_a_silence_is_told_behind_it():
+    cluster, story = opened_before(200)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(199)
+    assert story.reasons == ["opened"]
+    assert notices(story)[-1] == "not sent (resolved): silenced by ada until 2026-03-01 03:03Z: upgrade"
+    assert story.wait(1).reasons == ["opened", "resolved"]
+    assert story.wait(600).reasons == ["opened", "resolved"]
+
+
+def test_what_failed_again_meanwhile_is_not_told_to_be_over():
+    cluster, story = opened_before(200)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(100)
+    story.see(cluster.state("Kustomization", "a", failing())).wait(120)
+    assert "resolved" not in story.reasons
+
+
+def test_who_ends_a_silence_hears_what_ended_in_it():
+    cluster, story = opened_before(2000)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(100)
+    story.give(Command(story.at, "c", "expire", "ada", "s")).wait(1)
+    assert story.reasons == ["opened", "resolved"]
 
 
 def test_a_silence_may_name_a_rule():
