@@ -26,8 +26,8 @@ def kustomization(name: str, *conditions: dict[str, object], **spec: object) -> 
     }
 
 
-def told(*documents: object, after: float = 60.0) -> list[dict[str, object]]:
-    found = evaluate(documents, compile_rules([("test.yaml", RULES)]), after=after)
+def told(*documents: object, after: float = 60.0, rules: str = RULES) -> list[dict[str, object]]:
+    found = evaluate(documents, compile_rules([("test.yaml", rules)]), after=after)
     return found["items"]  # type: ignore[return-value]
 
 
@@ -48,6 +48,48 @@ def test_objects_of_one_file_are_each_others_causes():
         {"kind": "List", "items": [kustomization("a", FAILED), kustomization("b", waiting, dependsOn=[{"name": "a"}])]}
     )
     assert [each["root"]["name"] for each in found] == ["a", "a"]  # type: ignore[index]
+
+
+BLOCKED = {**FAILED, "reason": "DependencyNotReady", "message": "dependency 'apps/db' not found"}
+
+
+@pytest.mark.parametrize(
+    ("detector", "spec"),
+    [
+        ("dependency-missing", {"dependsOn": [{"name": "db"}]}),
+        ("source-missing", {"sourceRef": {"kind": "GitRepository", "name": "nope"}}),
+    ],
+)
+def test_what_the_file_does_not_hold_counts_as_missing(detector, spec):
+    (found,) = told(kustomization("a", BLOCKED, **spec), after=180.0)
+    assert detector in [each["test"] for each in found["findings"]]  # type: ignore[attr-defined]
+    assert found["incident"]
+
+
+LONG = RULES.replace("  for: 5s\n", "  when: failing_for >= duration('1h')\n")
+
+
+@pytest.mark.parametrize(("after", "firing"), [(3590.0, []), (3700.0, ["failed"])])
+def test_what_a_rule_asks_of_the_time_that_passes_is_asked_as_it_passes(after, firing):
+    (found,) = told(kustomization("a", FAILED), after=after, rules=LONG)
+    assert [each["test"] for each in found["findings"]] == firing  # type: ignore[attr-defined]
+
+
+TOLD = RULES.replace("  for: 5s\n", "  when: event.reason == 'BuildFailed'\n")
+
+
+def test_an_event_of_the_file_happens_after_its_object_is_known():
+    about = {"kind": "Kustomization", "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "name": "a", "namespace": "apps"}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "x", "namespace": "apps", "uid": "1"},
+        "involvedObject": about,
+        "reason": "BuildFailed",
+        "type": "Warning",
+    }
+    (found,) = told(event, kustomization("a", FAILED), rules=TOLD)
+    assert [each["test"] for each in found["findings"]] == ["failed"]  # type: ignore[attr-defined]
 
 
 def test_what_rules_are_never_about_is_passed_over():
