@@ -1,9 +1,11 @@
 """Silences of a running daemon: ask for quiet, with an end and a reason; see what it would mute; end it early."""
 
+import math
 from fnmatch import fnmatchcase
 
 import click
 
+from daemon.cli.figures import length, spelt
 from daemon.cli.output import emit, output_option, place, printable, say, table
 from daemon.cli.server import Document, ask, command, server_options
 from daemon.rules.catalogue import SILENCE_KEYS, is_anything
@@ -19,34 +21,31 @@ def silence() -> None:
 
 @silence.command()
 @click.argument("matcher", nargs=-1, required=True, metavar="KEY=GLOB...")
-@click.option("--for", "length", required=True, help="How long, such as 30m or 2h.")
+@click.option(
+    "--for", "seconds", type=length(least=1.0), metavar="DURATION", required=True, help="How long, such as 30m or 2h."
+)
 @click.option("--comment", required=True, help="Why: whoever finds it must know.")
 @click.option("--preview", is_flag=True, help="Only show which open incidents it would mute.")
 @server_options
-def add(matcher: tuple[str, ...], length: str, comment: str, server: str, token_file: str, *, preview: bool) -> None:
+def add(matcher: tuple[str, ...], seconds: float, comment: str, server: str, token_file: str, *, preview: bool) -> None:
     """Begin a silence for kind=, namespace=, name=, rule= or incident=; all of them must fit."""
-    from daemon.rules.schema import seconds_of
-
     for pair in matcher:
-        key, equals, _ = pair.partition("=")
-        if key not in KEYS or not equals:
+        key, _, pattern = pair.partition("=")
+        if key not in KEYS or not pattern or {",", "="} & set(pattern):
             raise click.UsageError(f"{pair!r} matches nothing: write KEY=GLOB with one of {', '.join(sorted(KEYS))}")
     if is_anything(dict(pair.split("=", 1) for pair in matcher)):
         raise click.UsageError("this silence matches everything: name a kind, namespace, name, rule or incident")
     if not comment.strip():
         raise click.BadParameter("say why: this is blank", param_hint="--comment")
-    try:
-        seconds = seconds_of(length)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for") from error
     muted = [each for each in _open(server) if _fits(matcher, each)]
     for each in muted:
         click.echo(printable(f"{each.get('id')}  {place(each.get('root'))}  {each.get('cause')}"))
     if preview:
         say(f"would mute {len(muted)} open incident(s); nothing is changed")
         return
-    found = command(server, token_file, "silence", ",".join(matcher), text=comment, seconds=f"{seconds:g}")
-    say(f"silence {found['id']} for {length} handed over; it mutes {len(muted)} open incident(s) now")
+    whole = math.ceil(seconds)
+    found = command(server, token_file, "silence", ",".join(matcher), text=comment, seconds=str(whole))
+    say(f"silence {found['id']} for {spelt(whole)} handed over; it mutes {len(muted)} open incident(s) now")
 
 
 @silence.command("list")

@@ -139,6 +139,35 @@ def test_a_persons_word_is_handed_over_as_it_was_meant(far, fluxmedic, command, 
     assert (far.bodies[0]["verb"], far.bodies[0]["subject"]) == (verb, subject)
 
 
+@pytest.mark.parametrize(
+    ("length", "seconds", "told"),
+    [("12d", "1036800", "12d"), ("30d", "2592000", "30d"), ("90m", "5400", "1h30m"), ("1.5s", "2", "2s")],
+)
+def test_a_silence_is_asked_for_in_whole_seconds_however_long_it_is(far, fluxmedic, length, seconds, told):
+    far.says = b'{"items": [], "id": "s1"}'
+    done = fluxmedic("silence", "add", "name=b", "--for", length, "--comment", "x", "--server", far.address)
+    assert (done.returncode, far.bodies[0]["seconds"]) == (0, seconds)
+    assert f"silence s1 for {told} handed over" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("matcher", "length", "words"),
+    [
+        ("name=b", "0s", "'0s': too short, at least 1s"),
+        ("name=b", "32d", "'32d': longer than 31 days"),
+        ("name=b", "-5m", "'-5m': a duration needs a unit"),
+        ("name=b", "nan", "'nan': a duration needs a unit"),
+        ("name=", "1h", "'name=' matches nothing"),
+        ("name=a,b", "1h", "'name=a,b' matches nothing"),
+    ],
+)
+def test_a_silence_that_the_daemon_would_refuse_is_refused_before_it_is_asked(far, fluxmedic, matcher, length, words):
+    done = fluxmedic("silence", "add", matcher, "--for", length, "--comment", "x", "--server", far.address)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert far.headers == []
+
+
 def test_a_plan_that_is_not_there_is_a_usage_error(far, fluxmedic):
     far.says = json.dumps({"items": [PLANNED]}).encode()
     done = fluxmedic("deny", "nothing", "--server", far.address)
