@@ -40,7 +40,9 @@ def seconds_of(value: object) -> object:
     return sum(float(amount) * UNITS[unit] for amount, unit in parts)
 
 
-Seconds = Annotated[float, BeforeValidator(seconds_of), Field(ge=0)]
+LONGEST = 31 * 86_400.0
+"""Longest duration in seconds; a longer one is a slip of the pen, and calendars end."""
+Seconds = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, le=LONGEST, allow_inf_nan=False)]
 
 
 class Group(BaseModel):

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from daemon.cli.figures import numeric
 from daemon.cli.output import FINDINGS, INTERRUPTED, emit, output_option
 from daemon.model.errors import ConfigError
 
@@ -21,7 +22,14 @@ LINGER = 15.0
 @click.command()
 @click.option("--scenario", default="seed-cilium", show_default=True, help="Which incident.")
 @click.option("--mode", type=click.Choice(["observe", "propose", "auto"]), default="observe", show_default=True)
-@click.option("--speed", type=click.FloatRange(0.1, 50), default=4.0, show_default=True, help="How fast time runs.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 50),
+    callback=numeric,
+    default=4.0,
+    show_default=True,
+    help="How fast time runs.",
+)
 @click.option("--exit", "leave", is_flag=True, help="Leave when the incident ends; else the pages stay up a while.")
 @click.option("--no-web", is_flag=True, help="Show no addresses and do not wait for readers of the pages.")
 @click.option("--bind", default="", help=f"address:port of the page. [default: {PREFERRED}, or a free port]")

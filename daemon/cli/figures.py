@@ -1,8 +1,9 @@
-"""Figures on the command line: lengths of time.
+"""Figures on the command line: lengths of time, and numbers that are really some.
 
-What cannot be meant (below nothing, longer than a month) is refused with a sentence.
+What cannot be meant (nan, without end, below nothing, longer than a month) is refused with a sentence.
 """
 
+import math
 import re
 from collections.abc import Callable
 
@@ -30,6 +31,13 @@ def length(*, least: float = 0.0, bare: bool = False) -> Callable[[str], float]:
         return found
 
     return seconds
+
+
+def numeric(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    """Refuse nan, which is outside of no range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number")
+    return value
 
 
 def spelt(seconds: int) -> str:

@@ -10,6 +10,7 @@ from typing import IO
 
 import click
 
+from daemon.cli.figures import length
 from daemon.cli.output import FINDINGS, emit, output_option, place, say, table
 from daemon.model.documents import Document
 from daemon.model.errors import ConfigError, Problem
@@ -61,7 +62,14 @@ def replay(
 @click.option(
     "-o", "file", required=True, type=click.Path(path_type=Path), help="Where to write (.jsonl or .jsonl.gz)."
 )
-@click.option("--for", "seconds", type=float, default=0.0, help="Seconds after which to stop; 0: until interrupted.")
+@click.option(
+    "--for",
+    "seconds",
+    type=length(bare=True),
+    default="0s",
+    metavar="DURATION",
+    help="When to stop, such as 90 (seconds) or 10m; 0: when interrupted.",
+)
 @click.option("--kubeconfig", default="", help="Path; default: KUBECONFIG, the pod's service account, ~/.kube/config.")
 @click.option("--cluster", default="default", show_default=True, help="Name of the cluster in refs.")
 def record(file: Path, seconds: float, kubeconfig: str, cluster: str) -> None:

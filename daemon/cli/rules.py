@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
-import yaml
 
+from daemon.cli.figures import length
 from daemon.cli.output import FINDINGS, LINT, emit, output_option, place, printable, say, table
 
 if TYPE_CHECKING:
@@ -128,23 +128,24 @@ def explain(
 @rules.command("eval")
 @PLACES
 @click.option("-f", "file", required=True, type=click.File("rb"), help="Objects as YAML or JSON; - is standard input.")
-@click.option("--after", type=float, default=0.0, show_default=True, help="Seconds for which they stay as they are.")
+@click.option(
+    "--after",
+    type=length(bare=True),
+    default="0s",
+    show_default=True,
+    metavar="DURATION",
+    is_eager=True,  # a length that cannot be meant is told before a file is opened
+    help="How long they stay as they are, such as 90 (seconds) or 10m.",
+)
 @click.option("--rule", default="", help="Only the rule of this name.")
 @output_option("table", "json", "yaml")
 def evaluate_objects(*, places: tuple[Path, ...], file: BinaryIO, after: float, rule: str, output: str) -> None:
     """Say of objects from a file which rules hold for them, clause by clause."""
     from daemon.cli.card import explains, explanation, narrowed
-    from daemon.model.errors import ConfigError, Problem
+    from daemon.cli.manifests import read_manifests
     from daemon.replay.evaluate import evaluate
 
-    try:
-        documents = list(yaml.safe_load_all(file))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
-        words = str(getattr(error, "problem", None) or "not YAML")
-        raise ConfigError(Problem(words, file=file.name, line=line, column=column)) from error
-    found = evaluate(documents, load_rules(places), after=after, name=file.name)
+    found = evaluate(read_manifests(file), load_rules(places), after=after, name=file.name)
     items = [narrowed(each, rule) for each in found["items"]]  # type: ignore[attr-defined] # its own shape
     if not any(map(explains, items)):
         raise click.UsageError(f"no rule about any of these kinds and no detector is called {rule!r}")

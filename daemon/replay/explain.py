@@ -14,7 +14,7 @@ from daemon.model.errors import ConfigError, Problem
 from daemon.model.refs import ObjectRef
 from daemon.model.signals import Stale, Synced, Tick
 from daemon.replay.recording import read_recording
-from daemon.replay.replay import TARGETS, Player
+from daemon.replay.replay import TARGETS, Player, refuse_late
 from daemon.rules.ruleset import RuleSet
 
 
@@ -28,11 +28,12 @@ def explain(
 ) -> Document:
     """Return why each rule does or does not hold for the object at the recording's end, or `until`.
 
-    Raises ConfigError when nothing can be read.
+    Raises ConfigError when nothing can be read, or when the moment lies long after its last line.
     """
     recording = read_recording(lines, ref.cluster, name)
     if not recording.signals:
         raise ConfigError(Problem("no line of this recording can be read", file=name), *recording.problems)
+    refuse_late(until, recording.signals[-1].at, name)
     expected = frozenset(signal.resource for signal in recording.signals if isinstance(signal, Synced | Stale))
     player = Player(replace(Limits(cluster=ref.cluster, targets=TARGETS), expected=expected), ruleset)
     for signal in recording.signals:

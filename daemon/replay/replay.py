@@ -22,6 +22,8 @@ from daemon.rules.ruleset import RuleSet
 
 AFTERWARDS = timedelta(minutes=10)
 """Virtual time that runs on after the last line, so that waits and holds can end (contracts.md)."""
+LONGEST = timedelta(days=31)
+"""The latest moment after the last line that may be asked for: the world looks around each minute until then."""
 TARGETS = (Target("slack"), Target("webhook"))
 
 
@@ -68,7 +70,7 @@ def replay(
     until: datetime | None = None,
     limits: Limits | None = None,
 ) -> Document:
-    """Return the ReplayReport of a recording. Raises ConfigError when nothing in it can be read."""
+    """Return the ReplayReport of a recording. Raises ConfigError when nothing can be read or `until` is too late."""
     recording = read_recording(lines, cluster, name)
     signals = recording.signals
     if not signals:
@@ -77,12 +79,20 @@ def replay(
     base = limits or Limits(cluster=cluster, targets=TARGETS)
     player = Player(replace(base, cluster=cluster, expected=expected), ruleset)
     last = until or signals[-1].at + AFTERWARDS
+    refuse_late(until, signals[-1].at, name)
     for signal in signals:
         if signal.at > last:
             break
         player.play(signal)
     player.run_until(last)
     return _report(player, signals[0].at, last, [str(problem) for problem in recording.problems])
+
+
+def refuse_late(until: datetime | None, last: datetime, name: str) -> None:
+    """Raise ConfigError when the end that was asked for lies too long after a recording's last line."""
+    if until is not None and until - last > LONGEST:
+        text = f"it ends at {stamp(last)}; ask for a moment at most {LONGEST.days} days after that"
+        raise ConfigError(Problem(text, file=name))
 
 
 def _report(player: Player, begun: datetime, until: datetime, problems: list[str]) -> Document:

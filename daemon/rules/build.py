@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from daemon.flux.decode import ref_of
 from daemon.flux.kinds import group_for_kind
 from daemon.model.errors import ConfigError, Problem
 from daemon.model.findings import Severity
@@ -272,9 +273,10 @@ class Builder:
     def _given(self, index: int, number: int, shape: schema.GivenShape) -> GivenState:
         others = []
         for place, other in enumerate(shape.others):
+            path: Path = ("spec", "examples", index, "given", number, "others", place)
             if not (other.raw or (other.kind and other.name)):
-                path: Path = ("spec", "examples", index, "given", number, "others", place)
                 self.refuse("another object needs kind and name, or raw", *path)
+            self._whole(other.raw, (*path, "raw"))
             known = group_for_kind(other.kind) if other.kind else ""
             says = "True" if other.ready is None and known.endswith("fluxcd.io") else other.ready or ""
             state = GivenState(ready=says, **other.model_dump(exclude=_NAMING))
@@ -282,6 +284,14 @@ class Builder:
                 Other(other.kind, other.namespace, other.name, other.labels, state, other.gone, other.raw),
             )
         return GivenState(**shape.model_dump(exclude={"others"}), others=tuple(others))
+
+    def _whole(self, raw: Mapping[str, object], path: Path) -> None:
+        """Refuse a whole object that no API server would show."""
+        try:
+            if raw:
+                ref_of(raw, "")
+        except ValueError as error:
+            self.refuse(str(error), *path)
 
     def _example(self, match: Match, index: int, shape: schema.ExampleShape) -> Example:
         kind = shape.object.kind or min(match.kinds)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import daemon.cli
 from daemon.cli import COMMANDS, cli, recordings
+from daemon.cli.manifests import read_manifests
 from daemon.cli.output import printable
 from daemon.settings import shipped_rules
 
@@ -278,6 +279,79 @@ def test_objects_that_are_no_yaml_are_refused_with_their_place(fluxmedic, tmp_pa
     result = fluxmedic("rules", "eval", "-f", str(tmp_path / "bad.yaml"))
     assert result.returncode == 2
     assert "bad.yaml:2:1" in result.stderr
+
+
+HEAD = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a, namespace: b}\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        (
+            "spec: {a: 99999999999999999999}",
+            "it.yaml: this is no object as Kubernetes has them: Integer exceeds 64-bit",
+        ),
+        ("spec: {1: x}", "it.yaml: this is no object as Kubernetes has them: Dict key must be str"),
+        ("spec: {a: !!set {x, y}}", "it.yaml: this is no object as Kubernetes has them: Type is not JSON"),
+        ("spec: {a: !!int x}", "it.yaml: this is no object as Kubernetes has them: invalid literal"),
+        ("spec: &a {b: *a}", "it.yaml:4:14: aliases are not allowed: write the value out"),
+        (f"spec: {'[' * 300}{']' * 300}", "it.yaml:4:206: nested deeper than 200 levels"),
+        ("spec: \udcff", "it.yaml: not YAML"),
+    ],
+)
+def test_objects_that_kubernetes_would_not_have_are_refused_with_a_sentence(fluxmedic, tmp_path, rest, words):
+    (tmp_path / "it.yaml").write_bytes(f"{HEAD}{rest}\n".encode("utf-8", "surrogateescape"))
+    result = fluxmedic("rules", "eval", "-f", str(tmp_path / "it.yaml"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
+
+
+def test_a_time_that_is_not_quoted_is_read_as_the_text_that_it_is(tmp_path):
+    file = tmp_path / "it.yaml"
+    file.write_text(HEAD.replace("namespace: b", "namespace: b, creationTimestamp: 2026-01-01T00:00:00Z"))
+    with file.open("rb") as opened:
+        assert "'creationTimestamp': '2026-01-01T00:00:00Z'" in str(read_manifests(opened))
+
+
+@pytest.mark.parametrize("length", ["nan", "inf", "-1", "1e12", "1e400", "soon", "32d", "9" * 400])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("rules", "eval", "-f", "{file}", "--after"),
+        ("record", "-o", "{file}.jsonl", "--for"),
+        ("silence", "add", "name=a", "--comment", "x", "--for"),
+    ],
+    ids=" ".join,
+)
+def test_a_length_of_time_that_cannot_be_meant_is_a_usage_error(fluxmedic, tmp_path, command, length):
+    file = tmp_path / "api.yaml"
+    file.write_text(OBJECTS)
+    result = fluxmedic(*(word.format(file=file) for word in command), length)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"Invalid value for '{command[-1]}': '{length}': " in result.stderr
+
+
+@pytest.mark.parametrize("length", ["600", "600s", "10m", "600.0"])
+def test_how_long_objects_stay_as_they_are_is_written_as_anywhere_else(tmp_path, length):
+    file = tmp_path / "api.yaml"
+    file.write_text(OBJECTS.replace("reason: BuildFailed, ", ""))
+    asked = run("rules", "eval", "-f", str(file), "--after", length, "--rule", "kustomization-failed", "-o", "json")
+    (rule,) = json.loads(asked.stdout)["items"][0]["rules"]
+    assert [each["seen"] for each in rule["clauses"] if each["name"] == "for"] == ["600 s"]
+
+
+@pytest.mark.parametrize("speed", ["nan", "inf", "-1", "0", "1e12"])
+def test_a_demo_at_a_speed_that_is_none_is_a_usage_error(fluxmedic, speed):
+    result = fluxmedic("demo", "--speed", speed)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Invalid value for '--speed'" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("replay", str(RECORDING)), ("rules", "explain", str(RECORDING), "ks/a")])
+def test_a_moment_long_after_a_recording_is_refused(fluxmedic, command):
+    result = fluxmedic(*command, "--until", "9999-12-31T23:59:59Z")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "ask for a moment at most 31 days after that" in result.stderr
 
 
 def test_settings_are_printed_with_their_origin_and_without_passwords(fluxmedic, tmp_path):

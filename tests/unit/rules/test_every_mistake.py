@@ -67,6 +67,28 @@ def test_f046_what_has_no_shape_at_all_is_told_as_that_alone(spec: str) -> None:
     assert not any("unknown" in problem.text or "called" in problem.text for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    "raw", ["{kind: Pod, metadata: {nmae: x}}", "{metadata: {name: x}}", "{kind: Pod, metadata: 3}"]
+)
+def test_a_whole_object_of_an_example_that_is_none_is_refused_with_its_place(raw: str) -> None:
+    spec = f"""
+  match: {{kind: Kustomization, health: Failed}}
+  severity: info
+  summary: x
+  examples:
+    - name: a
+      given:
+        - others:
+            - raw: {raw}
+      after: 1s
+      expect: {{state: firing}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        compile_rules([("a.yaml", document("Rule", "x", spec))])
+    (problem,) = caught.value.problems
+    assert (problem.text, problem.line, problem.column) == ("an object needs kind and metadata.name", 12, 20)
+
+
 def inhibited(name: str, *by: str, more: str = "") -> str:
     inhibitors = ", ".join(f"{{rule: {each}}}" for each in by)
     spec = (
