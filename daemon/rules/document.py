@@ -60,6 +60,7 @@ class Document:
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return the place of the nearest thing known on the way to `path`."""
+        path = self.written(path)
         if key and path in self.keys:
             return self.keys[path]
         while path not in self.values:
@@ -69,7 +70,16 @@ class Document:
     def problem(self, text: str, path: Path = (), *, key: bool = False) -> Problem:
         """Return a problem with its place and its path in the document."""
         place = self.place(path, key=key)
-        return Problem(text, self.file, place.line, place.column, ".".join(str(part) for part in path))
+        return Problem(text, self.file, place.line, place.column, ".".join(str(part) for part in self.written(path)))
+
+    def written(self, path: Path) -> Path:
+        """Return a path as the file has it: without the index of the one value that stands for a list of one."""
+        found: Path = ()
+        for part in path:
+            if part == 0 and (*found, part) not in self.values and found in self.values:
+                continue
+            found = (*found, part)
+        return found
 
     def inside(self, problem: Problem, path: Path) -> Problem:
         """Return a problem found inside the string at `path`, with the place in the file where a fold moved it."""

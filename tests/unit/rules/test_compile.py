@@ -346,7 +346,7 @@ def test_f046_every_problem_of_every_file_is_told_at_once_with_its_place() -> No
         f"a.yaml:6:29: spec.when: nothing is called nope: there are {VARIABLES}",
         "a.yaml:10:20: spec.summary: ref has no field 'nam', only kind, namespace, name",
         "b.yaml:4:7: spec.severity: 'severity' is missing",
-        f"b.yaml:4:33: spec.match.health.0: should be {HEALTHS}",
+        f"b.yaml:4:33: spec.match.health: should be {HEALTHS}",
         "b.yaml:4:39: spec.sverity: unknown key 'sverity', did you mean 'severity'?",
         "b.yaml:4:63: spec.summary: must not be empty",
         "b.yaml:6:1: a document must be a mapping with apiVersion, kind, metadata and spec",

@@ -32,7 +32,7 @@ def test_examples_of_a_detector_stay_when_a_later_file_only_switches_it_off() ->
     ("old", "new", "problem"),
     [
         ("object: {kind: HelmRelease, name: db}", "object: {name: db}", "say which object it is about: object.kind"),
-        ("{kind: Node, name: one}", "{kind: Node}", "given.0.others.0: another object needs kind and name, or raw"),
+        ("{kind: Node, name: one}", "{kind: Node}", "given.others.0: another object needs kind and name, or raw"),
         ("{kind: Node, name: one}", "{kind: Node, named: one}", "unknown key 'named'"),
     ],
 )

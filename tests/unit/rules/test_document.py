@@ -71,6 +71,15 @@ def test_every_value_and_key_has_its_place() -> None:
     assert document.place(("nope",), key=True) == Place(1, 1)
 
 
+def test_one_value_that_stands_for_a_list_of_one_has_its_own_place() -> None:
+    document = one("a:\n  b: 1\n  c: [x]\n")
+    assert document.place(("a", 0, "b")) == Place(2, 6)
+    assert document.place(("a", 0, "b"), key=True) == Place(2, 3)
+    assert document.place(("a", 0, "c", 0)) == Place(3, 7)
+    assert document.place(("a", 0, "missing")) == Place(2, 3)
+    assert document.problem("x", ("a", 0, "b", 0)).path == "a.b"
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

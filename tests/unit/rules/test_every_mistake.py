@@ -89,6 +89,54 @@ def test_a_whole_object_of_an_example_that_is_none_is_refused_with_its_place(raw
     assert (problem.text, problem.line, problem.column) == ("an object needs kind and metadata.name", 12, 20)
 
 
+ONE = """\
+apiVersion: fluxmedic.dev/v1
+kind: Rule
+metadata: {name: x}
+spec:
+  match:
+    kind: Kustomization
+    health: Broken
+    reason: 3
+  severity: info
+  summary: x
+  route: ""
+  examples:
+    - name: a
+      given:
+        ready: "False"
+        message: y
+        resaon: X
+        others:
+          - kind: Kustomization
+            name: z
+            ready: no
+          - namespace: b
+      after: 1s
+      expect: {state: firing}
+"""
+
+
+def test_a_mistake_in_what_stands_for_a_list_of_one_is_told_where_it_stands() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_rules([("a.yaml", ONE)])
+    assert [(each.line, each.path) for each in caught.value.problems] == [
+        (7, "spec.match.health"),
+        (8, "spec.match.reason"),
+        (11, "spec.route"),
+        (17, "spec.examples.0.given.resaon"),
+        (21, "spec.examples.0.given.others.0.ready"),
+    ]
+
+
+def test_another_object_beside_one_state_is_refused_where_it_stands() -> None:
+    text = ONE.replace("health: Broken", "health: Failed").replace("    reason: 3\n", "").replace('  route: ""\n', "")
+    text = text.replace("        resaon: X\n", "").replace("ready: no", 'ready: "True"')
+    with pytest.raises(ConfigError) as caught:
+        compile_rules([("a.yaml", text)])
+    assert [(each.line, each.path) for each in caught.value.problems] == [(19, "spec.examples.0.given.others.1")]
+
+
 def inhibited(name: str, *by: str, more: str = "") -> str:
     inhibitors = ", ".join(f"{{rule: {each}}}" for each in by)
     spec = (
