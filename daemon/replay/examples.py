@@ -85,20 +85,27 @@ def _run(ruleset: RuleSet, test: str, example: Example) -> ExampleResult:
     for kind in KINDS:
         step(world, Synced(EPOCH, resource_of(kind)))
     ref = _ref(example)
-    at, version = EPOCH, 0
-    for given in example.given:
-        _advance(world, at)
-        for signal in _signals(ref, example, given, at, version):
-            step(world, signal)
-        version += len(given.others) + given.waiting + 1
-        at += timedelta(seconds=given.seconds)
-    _advance(world, EPOCH + timedelta(seconds=example.after))
+    _play(world, ref, example)
     wanted, seen = _compared(world, test, example, ref)
     detail = next((_sentence(name, value, seen, example) for name, value in wanted if (name, value) not in seen), "")
     known, rule = world.known(ref), ruleset.rule(test)
     clauses = trace(world, known, rule).clauses if known is not None and rule is not None else ()
     place = (example.file, example.line)
     return ExampleResult(test, example.name, not detail, detail, *place, wanted, seen, clauses)
+
+
+def _play(world: World, ref: ObjectRef, example: Example) -> None:
+    """Let happen what the example says, as far as it goes until the moment that is asked about."""
+    at, version, end = EPOCH, 0, EPOCH + timedelta(seconds=example.after)
+    for given in example.given:
+        if at > end:
+            break
+        _advance(world, at)
+        for signal in _signals(ref, example, given, at, version):
+            step(world, signal)
+        version += len(given.others) + given.waiting + 1
+        at += timedelta(seconds=given.seconds)
+    _advance(world, end)
 
 
 def _advance(world: World, until: datetime) -> None:

@@ -112,6 +112,16 @@ def test_a_rule_whose_example_fails_is_told_by_what_was_seen():
     ]
 
 
+HEALS = '[{reason: BuildFailed, for: 10m}, {ready: "True"}]'
+
+
+@pytest.mark.parametrize(("after", "state"), [("5m", "firing"), ("10m", "none"), ("11m", "none")])
+def test_an_example_is_asked_how_things_stood_after_so_long_whatever_came_later(after, state):
+    text = RULES.replace('given: [{ready: "False", reason: BuildFailed}], after: 6s', f"given: {HEALS}, after: {after}")
+    (first, _) = run_examples(compile_rules([("r.yaml", text.replace("{state: firing}", f"{{state: {state}}}"))]))
+    assert first.detail == ""
+
+
 def test_a_condition_may_be_absent_from_an_example():
     text = RULES.replace('given: [{ready: "False", reason: BuildFailed}]', "given: [{stalled: BuildFailed}]", 1)
     (first, _) = run_examples(compile_rules([("r.yaml", text)]))
