@@ -1,6 +1,6 @@
 """Rule files: check, test, explain, eval, list and schema. None of them needs a cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -39,19 +39,22 @@ def check(places: tuple[Path, ...], lint_fatal: bool) -> None:
 
 @rules.command("test")
 @PLACES
-@click.option("--run", "only", default="", help="Only the rule of this name.")
+@click.option("--run", "only", default="", metavar="RE", help="Only rules and detectors whose name this matches.")
 @click.option("--diff", is_flag=True, help="Show of each failed example what was expected and what came, and why.")
 @click.option("--junit", "report", type=click.Path(path_type=Path), help="Write the results as JUnit XML, for a CI.")
 @output_option("table", "json", "yaml")
 def test_examples(*, places: tuple[Path, ...], only: str, diff: bool, report: Path | None, output: str) -> None:
-    """Run the examples that rules and detectors carry through the real engine, on virtual time."""
+    """Run the examples that rules and detectors carry through the real engine, on virtual time.
+
+    --run takes a regular expression (RE2) that may match anywhere in a name: ^helm- or ^build-failed$.
+    """
     from daemon.model.documents import API_VERSION
     from daemon.replay.examples import difference, run_examples
 
     ruleset = load_rules(places)
-    if only and ruleset.rule(only) is None and only not in ruleset.detector_examples:
-        raise click.UsageError(f"no rule or detector with examples is called {only!r}")
-    results = run_examples(ruleset, only)
+    results = run_examples(ruleset, _matching(only))
+    if only and not results:
+        raise click.UsageError(f"--run {only!r} matches the name of no rule or detector that has examples")
     if report is not None:
         from daemon.replay.junit import junit
 
@@ -222,6 +225,21 @@ def load_rules(places: Sequence[Path]) -> "RuleSet":
     if not files:
         raise ConfigError(Problem("no rule file is there", file=", ".join(map(str, places))))
     return compile_rules(files)
+
+
+def _matching(pattern: str) -> Callable[[str], object] | None:
+    """Return the question whether a name matches a regular expression, wherever; None where none is given."""
+    if not pattern:
+        return None
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options).search  # type: ignore[no-any-return, no-untyped-call] # it has no types
+    except re2.error as error:
+        words = error.args[0].decode(errors="replace")
+        raise click.UsageError(f"--run {pattern!r} is no regular expression (RE2): {words}") from error
 
 
 def _marked(item: dict[str, object]) -> dict[str, object]:

@@ -36,7 +36,7 @@ def test_a_recording_compared_with_the_same_rules_is_the_same(fluxmedic):
 
 
 def test_results_are_written_for_a_ci(fluxmedic, tmp_path):
-    found = fluxmedic("rules", "test", "--run", "build-failed", "--junit", str(tmp_path / "it.xml"))
+    found = fluxmedic("rules", "test", "--run", "^build-failed$", "--junit", str(tmp_path / "it.xml"))
     assert found.returncode == 0
     suite = ET.fromstring((tmp_path / "it.xml").read_text())  # noqa: S314 - our own words
     assert suite.get("failures") == "0"
@@ -90,9 +90,29 @@ def test_what_did_not_fail_in_an_example_is_shown_once(fluxmedic, tmp_path):
 def test_one_detector_is_tested_alone(fluxmedic):
     found = fluxmedic("rules", "test", "--run", "two-owners")
     assert (found.returncode, found.stderr) == (0, "2 examples passed, 0 failed\n")
-    assert (
-        "no rule or detector with examples is called 'nobody'" in fluxmedic("rules", "test", "--run", "nobody").stderr
-    )
+
+
+@pytest.mark.parametrize("pattern", ["^helm-.*-failed$", "helm-(up|down)grade", "-owners|HELM-|(?i)HELM-UP"])
+def test_the_rules_to_be_tested_are_named_by_a_regular_expression(fluxmedic, tmp_path, pattern):
+    found = fluxmedic("rules", "test", "--run", pattern, "-o", "json")
+    names = {each["rule"] for each in json.loads(found.stdout)["items"]}
+    assert "helm-upgrade-failed" in names
+    assert "build-failed" not in names
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("(", "--run '(' is no regular expression (RE2): missing ): ("),
+        ("(?=a)", "is no regular expression (RE2): invalid perl operator: (?="),
+        ("^nobody$", "--run '^nobody$' matches the name of no rule or detector that has examples"),
+    ],
+)
+def test_a_pattern_that_is_none_or_matches_nothing_is_a_usage_error(fluxmedic, tmp_path, pattern, words):
+    found = fluxmedic("rules", "test", "--run", pattern, "--junit", str(tmp_path / "it.xml"))
+    assert (found.returncode, found.stdout) == (2, "")
+    assert words in found.stderr
+    assert not (tmp_path / "it.xml").exists()
 
 
 def test_rules_of_ones_own_are_added_to_the_shipped_ones(fluxmedic, tmp_path):
