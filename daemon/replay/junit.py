@@ -1,9 +1,13 @@
 """The results of `rules test` as JUnit XML, which every CI system draws."""
 
+import re
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from daemon.replay.examples import ExampleResult
+
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML 1.0 document may hold, escaped or not: a name with one would cost the whole report."""
 
 
 def junit(results: Sequence[ExampleResult]) -> str:
@@ -26,4 +30,8 @@ def junit(results: Sequence[ExampleResult]) -> str:
                 f"    <failure message={quoteattr(each.detail)}>{escape(place)}</failure>",
                 "  </testcase>",
             ]
-    return "\n".join([*lines, "</testsuite>", ""])
+    return FORBIDDEN.sub(_spelt, "\n".join([*lines, "</testsuite>", ""]))
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return f"\\x{ord(found.group()):02x}"

@@ -3,6 +3,8 @@
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from daemon.replay.difference import difference as compared
 from daemon.replay.examples import ExampleResult
 from daemon.replay.junit import junit
@@ -61,3 +63,17 @@ def test_a_failed_example_says_where_and_why():
     (case,) = suite
     assert (case.get("classname"), case.get("name")) == ("r<1>", 'a "b"')
     assert case[0].text == "x.yaml:7: expected firing, was <none>"
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\x07", "\x1b", "\x0b", "\ud800", "\ufffe", "\uffff"])
+def test_a_name_that_xml_cannot_hold_is_spelt_out(odd):
+    results = [ExampleResult("r", f"a{odd}b", False, f"was {odd}", f"{odd}.yaml", 7)]
+    (case,) = ET.fromstring(junit(results).encode())  # noqa: S314 - our own words
+    assert case.get("name") == f"a\\x{ord(odd):02x}b"
+    assert case[0].text == f"\\x{ord(odd):02x}.yaml:7: was \\x{ord(odd):02x}"
+
+
+def test_every_character_that_xml_can_hold_is_kept():
+    name = "a\t\n\r é \ud7ff\ue000\ufffd\U00010000\U0010ffff"
+    (case,) = ET.fromstring(junit([ExampleResult("r", name, True)]).encode())  # noqa: S314 - our own words
+    assert case.get("name") == name
