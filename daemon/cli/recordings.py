@@ -84,25 +84,18 @@ def record(file: Path, seconds: float, kubeconfig: str, cluster: str) -> None:
 
 
 def _compare(before: Document, after: Document, output: str) -> None:
+    from daemon.cli.compared import rows_of, summary
     from daemon.replay.difference import difference
 
     found = difference(before, after)
-    gone, new, changed = (found[key] for key in ("gone", "new", "changed"))
-    assert isinstance(gone, list)  # noqa: S101 - the shape of a ReplayDiff
-    assert isinstance(new, list)  # noqa: S101
-    assert isinstance(changed, list)  # noqa: S101
+    rows = rows_of(found)
     if output != "table":
         emit(found, output)
     else:
-        rows = [["-", place(each["root"]), str(each["cause"])] for each in gone]
-        rows += [["+", place(each["root"]), str(each["cause"])] for each in new]
-        for each in changed:
-            for field, (old, now) in each["changes"].items():
-                rows.append(["~", place(each["root"]), f"{field}: {old} → {now}"])
         if rows:
             table(("", "ROOT", "WHAT"), rows)
-        say(f"{len(gone)} incident(s) gone, {len(new)} new, {len(changed)} told differently")
-    if gone or new or changed:
+        say(summary(found))
+    if rows:
         raise SystemExit(FINDINGS)
 
 

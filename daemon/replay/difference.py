@@ -1,13 +1,16 @@
 """What other rules would have made of the same recording: incidents that appear, disappear or are told differently.
 
-Incidents are paired by root and the moment of the first of each root; ids differ with the rule that opened them.
+Told differently is also: to somebody else, at another time, ended or acted upon at another time. Incidents are paired
+by root and the moment of the first of each root; ids differ with the rule that opened them.
 """
 
 from collections.abc import Mapping, Sequence
 
 from daemon.model.documents import API_VERSION, Document
 
-COMPARED = ("severity", "state", "cause", "rules", "opened_at")
+COMPARED = ("severity", "state", "cause", "rules", "opened_at", "resolved_at", "told", "actions")
+TOLD = ("at", "target", "reason")
+DONE = ("at", "action", "object", "mode", "verdict")
 
 
 def difference(before: Document, after: Document) -> Document:
@@ -44,8 +47,18 @@ def _by_root(report: Document) -> dict[tuple[str, int], Mapping[str, object]]:
         root, number = _place(incident.get("root")), 0
         while (root, number) in found:
             number += 1
-        found[root, number] = incident
+        told, done = _about(report, "notifications", incident, TOLD), _about(report, "actions", incident, DONE)
+        found[root, number] = {**incident, "told": told, "actions": done}
     return found
+
+
+def _about(
+    report: Document, key: str, incident: Mapping[str, object], fields: Sequence[str]
+) -> list[dict[str, object]]:
+    """Return what a report lists of one incident, without its id, which differs with the rule."""
+    name = incident.get("id")
+    mine = (item for item in _items(report, key) if name is not None and item.get("incident") == name)
+    return [{field: item.get(field) for field in fields} for item in mine]
 
 
 def _brief(incident: Mapping[str, object]) -> dict[str, object]:

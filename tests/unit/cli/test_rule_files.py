@@ -29,6 +29,32 @@ def test_a_recording_is_compared_under_two_sets_of_rules(fluxmedic, tmp_path, ru
     assert document["changed"] or document["gone"]
 
 
+ELSEWHERE = """
+apiVersion: fluxmedic.dev/v1
+kind: Route
+metadata: {name: one}
+spec: {targets: [slack]}
+"""
+QUIET = """
+apiVersion: fluxmedic.dev/v1
+kind: Window
+metadata: {name: always}
+spec: {days: [mon, tue, wed, thu, fri, sat, sun], from: "00:00", to: "00:00", quiet: true}
+"""
+KEEPS = QUIETER.replace("severity: warning", "keep_firing_for: 5m")
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [(ELSEWHERE, "told: webhook opened at"), (QUIET, "told: slack opened at"), (KEEPS, "resolved: ")],
+)
+def test_who_is_told_and_how_long_it_lasts_is_compared_too(fluxmedic, tmp_path, rules, words):
+    (tmp_path / "mine.yaml").write_text(rules)
+    found = fluxmedic("replay", str(RECORDING), "--against", str(SHIPPED), "--against", str(tmp_path))
+    assert found.returncode == 1
+    assert words in found.stdout
+
+
 def test_a_recording_compared_with_the_same_rules_is_the_same(fluxmedic):
     found = fluxmedic("replay", str(RECORDING), "--against", str(SHIPPED))
     assert (found.returncode, found.stdout) == (0, "")

@@ -50,6 +50,33 @@ def test_what_is_told_differently_names_the_fields():
     }
 
 
+def sent(at: int, target: str, incident: str, reason: str = "opened") -> dict[str, object]:
+    return {"at": at, "target": target, "incident": incident, "reason": reason}
+
+
+def test_who_is_told_and_when_is_compared_whatever_the_incident_is_called():
+    before = {**report(incident("a", id="1")), "notifications": [sent(1, "slack", "1"), sent(1, "webhook", "1")]}
+    after = {**report(incident("a", id="2")), "notifications": [sent(3, "slack", "2"), sent(1, "slack", "other")]}
+    (changed,) = difference(before, after)["changed"]
+    slack, webhook = ({"at": 1, "target": target, "reason": "opened"} for target in ("slack", "webhook"))
+    assert changed["changes"] == {"told": [[slack, webhook], [{**slack, "at": 3}]]}
+
+
+def test_an_incident_that_ends_later_is_told_differently():
+    (changed,) = difference(report(incident("a", resolved_at=1)), report(incident("a", resolved_at=2)))["changed"]
+    assert changed["changes"] == {"resolved_at": [1, 2]}
+
+
+def test_what_would_be_done_about_an_incident_is_compared():
+    acted = {"at": 1, "incident": "1", "action": "reconcile", "mode": "auto"}
+    before, after = report(incident("a", id="1")), {**report(incident("a", id="1")), "actions": [acted]}
+    (changed,) = difference(before, after)["changed"]
+    assert changed["changes"]["actions"] == [
+        [],
+        [{"at": 1, "action": "reconcile", "object": None, "mode": "auto", "verdict": None}],
+    ]
+
+
 def test_a_report_without_a_shape_differs_in_nothing():
     found = difference({"incidents": "none"}, {"incidents": [3, {"root": None}]})
     assert found["gone"] == []
