@@ -12,7 +12,7 @@ COMMANDS = {
     "demo": ("demo", "Play an incident: the whole daemon against a simulated cluster and a fake Slack."),
     "check": ("daemon", "Ask whether everything the daemon needs is there: API, kinds, rights, Slack, ledger, clock."),
     "config": ("daemon", "Print the settings in force and where each comes from."),
-    "get": ("ask", "List incidents, objects or rules of a running daemon."),
+    "get": ("ask", "List incidents, objects, rules or silences of a running daemon."),
     "describe": ("ask", "Tell everything about one incident."),
     "timeline": ("ask", "Print the timeline of one incident."),
     "why": ("ask", "Say why an object is, or is not, in an incident."),

@@ -12,7 +12,7 @@ SEVERITIES = ("info", "warning", "critical")
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["incidents", "objects", "rules"]))
+@click.argument("what", type=click.Choice(["incidents", "objects", "rules", "silences"]))
 @click.option("--state", default="", help="Only incidents in this state (open, acknowledged, …).")
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only incidents of this severity.")
 @click.option("-n", "--namespace", default="", help="Only objects of this namespace.")
@@ -32,7 +32,7 @@ def get(
     server: str,
     token_file: str,
 ) -> None:
-    """List incidents, objects or rules of a running daemon."""
+    """List incidents, objects, rules or silences of a running daemon."""
     del token_file
     asked = {"state": state, "severity": severity or "", "namespace": namespace, "health": health}
     found = ask(server, f"/api/v1/{what}", {key: value for key, value in asked.items() if value})
@@ -211,6 +211,14 @@ def _list(what: str, items: Sequence[Document], *, wide: bool) -> None:
         header = ["KIND", "NAMESPACE", "NAME", "HEALTH", "REASON", *(["REVISION"] if wide else []), "MESSAGE"]
         fields = ["kind", "namespace", "name", "health", "reason", *(["revision"] if wide else []), "message"]
         table(header, [[_text(item, field) for field in fields] for item in items])
+    elif what == "silences":
+        times = [*(["starts_at"] if wide else []), "ends_at"]
+        rows = [
+            [_text(item, "id"), _text(item, "matcher"), *(_short(item, field) for field in times)]
+            + [_text(item, field) for field in ("by", "comment")]
+            for item in items
+        ]
+        table(("ID", "MATCHER", *(["STARTS"] if wide else []), "ENDS", "BY", "COMMENT"), rows)
     else:
         fields = ["name", "severity", "mode", "enabled", "faults", "kinds"]
         table([field.upper() for field in fields], [[_text(item, field) for field in fields] for item in items])
@@ -236,7 +244,9 @@ def _maps(items: object) -> list[Document]:
 
 
 def _name(what: str, item: Document) -> str:
-    return f"incident/{_text(item, 'id')}" if what == "incidents" else place(item) or _text(item, "name")
+    if what == "incidents":
+        return f"incident/{_text(item, 'id')}"
+    return _text(item, "id") if what == "silences" else place(item) or _text(item, "name")
 
 
 def _is_loud(item: Document, least: str) -> bool:

@@ -73,6 +73,13 @@ def test_a_completion_script_is_printed():
     assert "fluxmedic" in run("completion", "bash").stdout
 
 
+@pytest.mark.parametrize(("words", "found"), [("fluxmedic get s", "silences"), ("fluxmedic sil", "silence")])
+def test_what_can_be_asked_for_is_completed(words, found):
+    typed = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    result = CliRunner().invoke(cli, [], prog_name="fluxmedic", env={"_FLUXMEDIC_COMPLETE": "bash_complete", **typed})
+    assert result.stdout == f"plain,{found}\n"
+
+
 def test_shipped_rules_are_well_formed_and_their_examples_pass():
     result = run("rules", "check", "--lint-fatal")
     assert result.exit_code == 0, result.output

@@ -194,6 +194,7 @@ def test_a_silence_is_previewed_begun_listed_and_ended(live):
     (kept,) = live.until("silence", "list", holds=lambda found: bool(found["items"]))["items"]
     assert (kept["matcher"], kept["comment"]) == ("kind=HelmRelease,rule=*", "bootstrap is being rebuilt")
     assert live.run("silence", "list").stdout.startswith("ID")
+    assert live.json("get", "silences")["items"] == [kept]
     assert live.run("silence", "list", "-o", "name").stdout == f"{kept['id']}\n"
 
     assert live.run("silence", "expire", "nobody").returncode == 2

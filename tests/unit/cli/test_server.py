@@ -183,6 +183,38 @@ def test_an_empty_list_is_said_and_not_printed(far, fluxmedic):
     assert fluxmedic("get", "incidents", "--fail-on", "info", "--server", far.address).returncode == 0
 
 
+SILENCE = {
+    "id": "s1",
+    "matcher": "namespace=crm,kind=HelmRelease",
+    "starts_at": "2026-12-01T20:00:00.000Z",
+    "ends_at": "2026-12-02T04:00:00.000Z",
+    "by": "ada",
+    "comment": "the database moves",
+}
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("table", [["ID", "s1"], ["MATCHER", SILENCE["matcher"]], ["ENDS", "2026-12-02 04:00:00Z"], ["BY", "ada"]]),
+        ("wide", [["STARTS", "2026-12-01 20:00:00Z"], ["COMMENT", "the database moves"]]),
+    ],
+)
+def test_silences_are_listed_like_everything_else(far, fluxmedic, output, words):
+    far.says = json.dumps({"kind": "SilenceList", "items": [SILENCE]}).encode()
+    done = fluxmedic("get", "silences", "-o", output, "--server", far.address)
+    header, row = done.stdout.splitlines()
+    assert [[name, row[header.index(name) :][: len(value)]] for name, value in words] == words
+
+
+def test_silences_are_printed_for_programs_too(far, fluxmedic):
+    far.says = json.dumps({"kind": "SilenceList", "items": [SILENCE]}).encode()
+    assert json.loads(fluxmedic("get", "silences", "-o", "json", "--server", far.address).stdout)["items"] == [SILENCE]
+    assert fluxmedic("get", "silences", "-o", "name", "--server", far.address).stdout == "s1\n"
+    far.says = b'{"items": []}'
+    assert fluxmedic("get", "silences", "--server", far.address).stderr == "No silences.\n"
+
+
 @pytest.mark.parametrize(("state", "code"), [("open", 1), ("acknowledged", 1), ("resolved", 0)])
 def test_open_incidents_fail_a_pipeline_that_asks_for_it(far, fluxmedic, state, code):
     far.says = json.dumps({"items": [{"id": "a", "state": state, "severity": "warning"}]}).encode()
