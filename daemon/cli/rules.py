@@ -175,7 +175,7 @@ def list_rules(places: tuple[Path, ...], output: str) -> None:
             "kinds": sorted(each.match.kinds),
             "mode": each.remediation.mode.value if each.remediation else "observe",
             "enabled": each.enabled,
-            "examples": len(each.examples),
+            "examples": sum(len(version.examples) for version in (each, *each.revised)),
             "file": f"{each.file}:{each.line}",
         }
         for each in sorted(ruleset.rules, key=lambda rule: rule.name)

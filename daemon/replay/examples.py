@@ -16,7 +16,7 @@ from daemon.flux.kinds import KINDS, group_for_kind, kind_of, resource_of
 from daemon.model.findings import Clause, Finding, FindingState
 from daemon.model.refs import Fingerprint, ObjectRef
 from daemon.model.signals import Signal, Synced, Tick
-from daemon.rules.ruleset import Example, GivenState, Other, RuleSet
+from daemon.rules.ruleset import Example, GivenState, Other, Rule, RuleSet
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """Where virtual time begins: an example that writes times of its own counts from here."""
@@ -49,13 +49,20 @@ def run_examples(ruleset: RuleSet, only: Callable[[str], object] | None = None) 
 
     With `only`, those of rules and detectors whose name it says yes to.
 
-    A rule or detector that an overlay changed is tested as it was before: its examples are of that one.
+    A rule or detector that an overlay changed is tested as it was before: its examples are of that one. Examples that
+    an overlay has are of the rule as that overlay left it.
     """
-    ruleset = _as_written(ruleset)
-    tests = [(rule.name, rule.examples) for rule in ruleset.rules]
-    tests += [each for each in ruleset.detector_examples.items() if each[0] not in ruleset.detectors_off]
-    chosen = [(name, examples) for name, examples in tests if only is None or only(name)]
-    return [_run(ruleset, name, each) for name, examples in chosen for each in examples]
+    written = _as_written(ruleset)
+    tests = [(written, rule.name, rule.examples) for rule in written.rules]
+    tests += [(_with(written, each), each.name, each.examples) for rule in ruleset.rules for each in rule.revised]
+    tests += [(written, *each) for each in written.detector_examples.items() if each[0] not in written.detectors_off]
+    chosen = [test for test in tests if only is None or only(test[1])]
+    return [_run(rules, name, each) for rules, name, examples in chosen for each in examples]
+
+
+def _with(ruleset: RuleSet, rule: Rule) -> RuleSet:
+    """Return the rule set with this one in the place of the rule of its name."""
+    return replace(ruleset, rules=tuple(rule if each.name == rule.name else each for each in ruleset.rules))
 
 
 def _as_written(ruleset: RuleSet) -> RuleSet:

@@ -5,6 +5,7 @@ Problems are collected, not raised, so that a file with five mistakes is told al
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from string import Template as StringTemplate
 from typing import TypeVar
 
@@ -109,6 +110,12 @@ class Builder:
             place.line,
             spec.enabled,
         )
+
+    def revised(self, rule: Rule, shape: schema.OverlayDocument) -> Rule:
+        """Return a rule that an overlay changed, with the overlay's own examples kept beside what they are of."""
+        examples = enumerate(shape.spec.examples)
+        own = tuple(self._example(rule.match, index, example) for index, example in examples)
+        return replace(rule, revised=(*rule.revised, replace(rule, examples=own))) if own else rule
 
     def loose(self, spec: Mapping[str, object]) -> None:
         """Look at what can be judged alone in a rule whose shape is wrong, so that one look tells all its mistakes."""

@@ -183,9 +183,9 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
         builder.refuse(f"no rule {name!r} stands before this overlay", "metadata", "name")
         return
     if spec.model_fields_set <= {"overlay"}:
-        text = "changes nothing: say enabled, severity, for, keep_firing_for, route or labels"
+        text = "changes nothing: say enabled, severity, for, keep_firing_for, route, labels or examples"
         found.warnings.append(builder.document.problem(text))
-    found.rules[name] = replace(
+    changed = replace(
         rule,
         severity=Severity[spec.severity.upper()] if spec.severity else rule.severity,
         hold=rule.hold if spec.hold is None else spec.hold,
@@ -195,6 +195,7 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
         labels=tuple(sorted({**dict(rule.labels), **spec.labels}.items())),
         original=rule.original or rule,
     )
+    found.rules[name] = builder.revised(changed, shape)
 
 
 def _check_references(found: _Files) -> None:

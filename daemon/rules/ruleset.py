@@ -356,6 +356,8 @@ class Rule:
     enabled: bool = True
     original: "Rule | None" = None
     """The rule as it was before an overlay changed it; its examples are of that one."""
+    revised: "tuple[Rule, ...]" = ()
+    """The rule as each overlay with examples of its own left it, with those examples alone."""
 
     @property
     def temporal(self) -> bool:

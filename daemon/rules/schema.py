@@ -280,6 +280,7 @@ class OverlaySpec(Shape):
     route: Annotated[list[Text] | None, BeforeValidator(_listed, json_schema_input_type=Text | list[Text])] = None
     enabled: bool | None = None
     labels: Params = {}
+    examples: list[ExampleShape] = []
 
 
 class CheckShape(Shape):

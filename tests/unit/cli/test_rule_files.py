@@ -192,6 +192,50 @@ def test_the_examples_of_a_rule_that_an_overlay_changed_are_not_held_against_it(
     assert found.returncode == 0
 
 
+LATER = """
+apiVersion: fluxmedic.dev/v1
+kind: Rule
+metadata: {name: build-failed}
+spec:
+  overlay: true
+  for: 10m
+  severity: info
+  examples:
+    - {name: waits longer now, given: {reason: BuildFailed}, after: 9m, expect: {state: pending, severity: info}}
+    - {name: fires later, given: {reason: BuildFailed}, after: 11m, expect: {state: firing, severity: info}}
+---
+apiVersion: fluxmedic.dev/v1
+kind: Detector
+metadata: {name: two-owners}
+spec: {severity: info}
+"""
+
+
+def test_examples_of_an_overlay_are_of_the_rule_as_it_left_it_and_not_of_what_came_later(fluxmedic, tmp_path):
+    (tmp_path / "a.yaml").write_text(LATER)
+    (tmp_path / "b.yaml").write_text(OFF.replace("health-check-failed", "build-failed"))
+    found = fluxmedic("rules", "test", "shipped", str(tmp_path), "--run", "^build-failed$", "-o", "json")
+    assert found.returncode == 0
+    names = [each["example"] for each in json.loads(found.stdout)["items"]]
+    assert names[-2:] == ["waits longer now", "fires later"]
+    assert len(names) > 2
+
+
+def test_an_example_of_an_overlay_that_fails_is_told_with_its_place(fluxmedic, tmp_path):
+    (tmp_path / "a.yaml").write_text(LATER.replace("after: 9m", "after: 12m"))
+    found = fluxmedic("rules", "test", "shipped", str(tmp_path), "--run", "^build-failed$")
+    assert found.returncode == 1
+    assert "a.yaml:10: build-failed: waits longer now: expected pending, was firing after 720 s" in found.stdout
+
+
+def test_a_mistake_in_an_example_of_an_overlay_is_refused_with_its_place(fluxmedic, tmp_path):
+    (tmp_path / "a.yaml").write_text(LATER.replace("after: 9m", "after: 9m, object: {kind: HelmRelease}"))
+    found = fluxmedic("rules", "check", "shipped", str(tmp_path))
+    assert found.returncode == 2
+    assert "a.yaml:10:" in found.stderr
+    assert "the rule is not about HelmRelease" in found.stderr
+
+
 def test_the_examples_of_a_detector_that_an_overlay_changed_are_not_held_against_it(fluxmedic, tmp_path):
     head = "apiVersion: fluxmedic.dev/v1\nkind: Detector\nmetadata: {name: %s}\nspec: {severity: info, for: 2h}\n"
     changed = ("dependency-cycle", "dependency-missing", "two-owners")
