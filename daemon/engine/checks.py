@@ -14,7 +14,8 @@ from daemon.flux.kinds import group_for_kind, kind_of, resource_of
 from daemon.model.objects import Health
 from daemon.model.refs import ObjectRef
 from daemon.model.remedies import Check, CheckState, Milestone, Remediation
-from daemon.rules.ruleset import CheckSpec
+from daemon.rules.parameter import EVERY, whole
+from daemon.rules.procedure import CheckSpec
 
 Seen = tuple[bool | None, str]
 """Whether a check holds (None: it cannot be seen), and what was seen."""
@@ -83,13 +84,17 @@ def _review(world: World, case: Case, milestone: Milestone, begun: datetime) -> 
 
 
 def _absent(world: World, _case: Case | None, check: Check) -> Seen:
-    known = world.known(check.ref) if check.ref else None
+    if check.ref is None:
+        return False, "it names no single object, so none can be seen to be gone"
+    known = world.known(check.ref)
     return known is None, f"{check.ref} {'is not there' if known is None else 'is there'}"
 
 
 def _exists(world: World, _case: Case | None, check: Check) -> Seen:
     """At least so many objects of the kind, by a glob over namespace and name."""
-    wanted = int(check.params.get("at-least", "1"))
+    wanted = whole(check.params.get("at-least", "1"))
+    if wanted is None:
+        return False, f"at-least is {check.params['at-least']!r}, and no number from 1 on: mend the procedure"
     kind, namespace, name = (check.params.get(key, "") for key in ("kind", "namespace", "name"))
     found = [
         ref
@@ -104,8 +109,11 @@ def _workload(world: World, _case: Case | None, check: Check) -> Seen:
     if known is None or known.state.replicas is None:
         return (None if check.optional else False), f"{check.ref} is not there"
     replicas = known.state.replicas
-    wanted = check.params.get("ready", "all")
-    enough = replicas.complete if wanted == "all" else replicas.ready >= int(wanted)
+    ready = check.params.get("ready", EVERY)
+    wanted = replicas.desired if ready == EVERY else whole(ready)
+    if wanted is None:
+        return False, f"ready is {ready!r}, neither all nor a number from 1 on: mend the procedure"
+    enough = replicas.complete if ready == EVERY else replicas.ready >= wanted
     return enough, f"{replicas.ready}/{replicas.desired} ready, {replicas.updated} updated"
 
 

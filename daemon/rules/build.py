@@ -22,8 +22,9 @@ from daemon.rules import catalogue, schema
 from daemon.rules.catalogue import is_anything
 from daemon.rules.document import Document, Path
 from daemon.rules.expression import compile_expression
+from daemon.rules.parameter import misfits, near
+from daemon.rules.procedure import CheckSpec, Procedure, bound
 from daemon.rules.ruleset import (
-    CheckSpec,
     Count,
     Example,
     Expect,
@@ -31,7 +32,6 @@ from daemon.rules.ruleset import (
     Inhibitor,
     Match,
     Other,
-    Procedure,
     RemediationSpec,
     Route,
     Rule,
@@ -246,26 +246,48 @@ class Builder:
             self.refuse(text, *path, "with", key, key=True)
         return StepSpec(shape.action, shape.target, **named, params=params)
 
-    def _check(self, index: int, shape: schema.CheckShape, parameters: dict[str, str]) -> CheckSpec:
+    def _check(self, index: int, shape: schema.CheckShape, parameters: Mapping[str, str]) -> CheckSpec:
         path: Path = ("spec", "checks", index)
-        probe = catalogue.PROBES.get(shape.probe)
-        if probe is None:
-            self.refuse(f"unknown probe {shape.probe!r}, there are {_words(catalogue.PROBES)}", *path, "probe")
-        else:
-            for key in sorted(probe.required - set(shape.params)):
-                self.refuse(f"the probe {shape.probe} needs {key!r}", *path)
-            for key in sorted(set(shape.params) - probe.required - probe.optional):
-                text = f"the probe {shape.probe} has no parameter {key!r}, it has "
-                self.refuse(text + _words(probe.required | probe.optional), *path, "with", key, key=True)
-        for key, text in (*shape.params.items(), ("", shape.text)):
-            template = StringTemplate(text)
-            where: Path = (*path, "with", key) if key else (*path, "text")
-            if not template.is_valid():
-                self.refuse("a $ must be followed by {parameter}", *where)
-            for name in sorted(set(template.get_identifiers()) - set(parameters)):
-                self.refuse(f"unknown parameter {name!r}, there are {_words(parameters) or 'none'}", *where)
+        before = len(self.problems)
+        self._probe(path, shape)
+        for key, text in shape.params.items():
+            self._placeholders(text, parameters, *path, "with", key)
+        self._placeholders(shape.text, parameters, *path, "text")
+        if len(self.problems) == before:
+            self._values(path, shape, parameters)
         text = shape.text or _told(shape)
         return CheckSpec(shape.id, shape.probe, shape.params, shape.by, shape.hold, shape.optional, text)
+
+    def _probe(self, path: Path, shape: schema.CheckShape) -> None:
+        """Refuse a probe that there is not, and names of parameters that it has not or lacks."""
+        probe = catalogue.PROBES.get(shape.probe)
+        if probe is None:
+            text = f"unknown probe {shape.probe!r}, there are {_words(catalogue.PROBES)}"
+            self.refuse(text + near(shape.probe, catalogue.PROBES), *path, "probe")
+            return
+        known = probe.required | probe.optional
+        for key in sorted(probe.required - set(shape.params)):
+            self.refuse(f"the probe {shape.probe} needs {key!r}", *path)
+        for key in sorted(set(shape.params) - known):
+            text = f"the probe {shape.probe} has no parameter {key!r}, it has {_words(known) or 'none'}"
+            self.refuse(text + near(key, known), *path, "with", key, key=True)
+
+    def _placeholders(self, text: str, parameters: Mapping[str, str], *path: str | int) -> None:
+        """Refuse a ${parameter} that is written badly, or that the procedure does not have."""
+        template = StringTemplate(text)
+        if not template.is_valid():
+            self.refuse("a $ must be followed by {parameter}", *path)
+        for name in sorted(set(template.get_identifiers()) - set(parameters)):
+            said = f"unknown parameter {name!r}, there are {_words(parameters) or 'none'}"
+            self.refuse(said + near(name, parameters), *path)
+
+    def _values(self, path: Path, shape: schema.CheckShape, parameters: Mapping[str, str]) -> None:
+        """Refuse what a probe can't read, with the defaults where its value comes from a parameter."""
+        params = bound(shape.params, parameters)
+        for key, text in misfits(shape.probe, params):
+            written = shape.params.get(key, "")
+            hint = f": that is what {written} is by default" if written != params.get(key, "") else ""
+            self.refuse(text + hint, *path, *(("with", key) if key else ()))
 
     def detector_examples(self, shape: schema.DetectorDocument) -> tuple[Example, ...]:
         """Return the examples of a detector; each says which object it is about."""

@@ -19,7 +19,8 @@ from daemon.rules import catalogue, schema
 from daemon.rules.build import Builder, references
 from daemon.rules.document import Document, Path, read
 from daemon.rules.lint import lint
-from daemon.rules.ruleset import Example, Procedure, Route, Rule, RuleSet, Window
+from daemon.rules.procedure import Procedure
+from daemon.rules.ruleset import Example, Route, Rule, RuleSet, Window
 from daemon.rules.words import of_shape
 
 _KNOWN_KEYS = schema.keys()

@@ -18,8 +18,9 @@ from daemon.model.objects import Health
 from daemon.rules.catalogue import DETECTORS, TARGETS
 from daemon.rules.expression import Activation, activation
 from daemon.rules.formula import ENTRY
+from daemon.rules.procedure import Procedure
 from daemon.rules.reach import WORDS, asked, can_be_true
-from daemon.rules.ruleset import Match, Procedure, Route, Rule, RuleSet
+from daemon.rules.ruleset import Match, Route, Rule, RuleSet
 from daemon.rules.sample import least
 
 NEVER_NOT_WELL = frozenset({Health.CURRENT})

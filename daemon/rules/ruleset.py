@@ -5,19 +5,19 @@ last failure, so a rule that asks for a reason does not flicker with Flux's atte
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
-from string import Template as StringTemplate
 
-from daemon.model.errors import ConfigError, Problem
+from daemon.model.errors import Problem
 from daemon.model.findings import Clause, Severity
 from daemon.model.notices import Silence
 from daemon.model.objects import Health, ObjectState
 from daemon.model.remedies import Mode
 from daemon.rules.expression import Activation, Evaluation, Expression
 from daemon.rules.panel import groups_of
+from daemon.rules.procedure import Procedure
 from daemon.rules.template import Template
 
 _Ask = tuple[str, bool, object, object]
@@ -159,50 +159,6 @@ class RemediationSpec:
     """How long a proposal waits for a person before it lapses."""
     resolve_after: float = 60.0
     """How long everything must stay well before the incident closes: two of Flux's 30 s dependency polls."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSpec:
-    """One row of a procedure: what must be so, within how many seconds of the fix, for how many seconds."""
-
-    id: str
-    probe: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    within: float = 0.0
-    hold: float = 0.0
-    optional: bool = False
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Procedure:
-    """A recovery contract: proves a fix, runs on demand (`verify`) and, with a schedule, as a standing verification."""
-
-    name: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    schedule: str = ""
-    """Five cron fields, UTC; empty: never by itself."""
-    checks: tuple[CheckSpec, ...] = ()
-    """With the parameters' defaults filled in."""
-    text: str = ""
-    file: str = ""
-    line: int = 0
-    pattern: tuple[CheckSpec, ...] = field(default=(), repr=False)
-    """The checks as written, with their ${parameters}."""
-
-    def bind(self, given: Mapping[str, str]) -> "Procedure":
-        """Return the procedure with other parameters. Raises ConfigError for one that it does not have."""
-        unknown = sorted(set(given) - set(self.parameters))
-        if unknown:
-            known = ", ".join(sorted(self.parameters)) or "none"
-            raise ConfigError(Problem(f"procedure {self.name} has no parameter {unknown[0]!r}, it has: {known}"))
-        values = {**self.parameters, **given}
-        return replace(self, parameters=values, checks=tuple(_bound(check, values) for check in self.pattern))
-
-
-def _bound(check: CheckSpec, values: Mapping[str, str]) -> CheckSpec:
-    params = {key: StringTemplate(text).substitute(values) for key, text in check.params.items()}
-    return replace(check, params=params, text=StringTemplate(check.text).substitute(values))
 
 
 @dataclass(frozen=True, slots=True)

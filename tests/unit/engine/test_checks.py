@@ -8,7 +8,7 @@ from daemon.engine.checks import bind, deadline_of, is_met, probe
 from daemon.model.objects import Condition, Replicas
 from daemon.model.remedies import Check, CheckState, Milestone
 from daemon.model.signals import ReleaseSeen, Synced
-from daemon.rules.ruleset import CheckSpec
+from daemon.rules.procedure import CheckSpec
 from tests.builders import T0, Cluster, Story, failing, helm, pods, progressing, ready, ref
 
 NAMED = {"kind": "Kustomization", "namespace": "apps", "name": "a"}
@@ -77,6 +77,28 @@ def test_a_workload_has_the_pods_it_should(replicas, wanted, expected):
     story = Story().see(Cluster().state("DaemonSet", "cni", replicas=replicas))
     params = {"kind": "DaemonSet", "namespace": "apps", "name": "cni", "ready": wanted}
     assert held(story, "workload", params)[0] is expected
+
+
+@pytest.mark.parametrize("wanted", ["lots", "", "1.5", "0", "9" * 5000])
+def test_f046_a_number_that_cannot_be_read_fails_its_check_and_nothing_else(wanted):
+    story = heard(KUSTOMIZATIONS).see(
+        Cluster().state("DaemonSet", "cni", replicas=pods(3, 3)), Cluster().state("Kustomization", "a", ready())
+    )
+    workload = {"kind": "DaemonSet", "namespace": "apps", "name": "cni", "ready": wanted}
+    assert held(story, "workload", workload) == (
+        False,
+        f"ready is {wanted!r}, neither all nor a number from 1 on: mend the procedure",
+    )
+    assert held(story, "exists", NAMED | {"at-least": wanted}) == (
+        False,
+        f"at-least is {wanted!r}, and no number from 1 on: mend the procedure",
+    )
+
+
+def test_what_names_no_single_object_is_never_seen_to_be_gone():
+    story = heard(KUSTOMIZATIONS)
+    seen = (False, "it names no single object, so none can be seen to be gone")
+    assert held(story, "absent", NAMED | {"name": "a*"}) == seen
 
 
 def test_a_workload_that_is_not_there_fails_unless_it_is_optional():

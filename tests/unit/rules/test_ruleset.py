@@ -9,11 +9,10 @@ from daemon.model.findings import Clause, Severity
 from daemon.model.objects import Condition, Health, ObjectState
 from daemon.model.refs import ObjectRef
 from daemon.rules.expression import compile_expression
+from daemon.rules.procedure import CheckSpec, Procedure
 from daemon.rules.ruleset import (
     EMPTY,
-    CheckSpec,
     Match,
-    Procedure,
     Rule,
     RuleSet,
     Window,
@@ -173,7 +172,12 @@ def test_a_window_may_be_about_some_namespaces_only() -> None:
 
 
 PATTERN = (
-    CheckSpec("S9", "condition", {"kind": "Kustomization", "name": "cluster-${cluster}"}, text="${cluster} is Ready"),
+    CheckSpec(
+        "S9",
+        "condition",
+        {"kind": "Kustomization", "namespace": "a", "name": "cluster-${cluster}"},
+        text="${cluster} is Ready",
+    ),
 )
 PROCEDURE = Procedure("p", {"cluster": "infra"}, checks=PATTERN, pattern=PATTERN)
 
@@ -191,6 +195,17 @@ def test_a_parameter_that_a_procedure_does_not_have_is_refused() -> None:
         PROCEDURE.bind({"clutser": "x"})
     with pytest.raises(ConfigError, match="it has: none"):
         Procedure("q").bind({"a": "b"})
+
+
+def test_a_value_that_a_probe_cannot_read_is_refused_when_a_procedure_is_bound_with_it() -> None:
+    params = {"kind": "DaemonSet", "namespace": "a", "name": "x", "ready": "${count}"}
+    pattern = (CheckSpec("B", "workload", params), CheckSpec("C", "absent", {"kind": "DaemonSet", "name": "x"}))
+    with pytest.raises(ConfigError) as caught:
+        Procedure("p", {"count": "2"}, file="a.yaml", line=3, pattern=pattern).bind({"count": "lots"})
+    assert [str(problem) for problem in caught.value.problems] == [
+        "a.yaml:3: procedure p, check B: ready should be all or a number from 1 on, not 'lots'",
+        "a.yaml:3: procedure p, check C: a DaemonSet is in a namespace: say which",
+    ]
 
 
 @pytest.mark.parametrize("moment", [at(0, 22), at(0, 23, 59), at(1, 3, 30)])
