@@ -12,6 +12,7 @@ from functools import cache
 
 from daemon.flux.kinds import KINDS, WATCHED, group_for_kind
 from daemon.flux.reasons import BY_REASON, ReasonClass, kinds_that_give, reasons_of_kind
+from daemon.model.cron import parse
 from daemon.model.errors import Problem
 from daemon.model.findings import Severity
 from daemon.model.objects import Health
@@ -55,7 +56,9 @@ def lint(ruleset: RuleSet) -> tuple[Problem, ...]:
     """Return warnings, in the order of the rules, then of the procedures, the routes and the silences."""
     warnings = [Problem(text, rule.file, rule.line, 1, rule.name) for rule in ruleset.rules for text in _of_rule(rule)]
     procedures = ruleset.procedures.values()
-    warnings += [Problem(text, each.file, each.line, 1, each.name) for each in procedures for text in _of_checks(each)]
+    warnings += [
+        Problem(text, each.file, each.line, 1, each.name) for each in procedures for text in _of_procedure(each)
+    ]
     others = (*_of_routes(ruleset.routes), *_of_silences(ruleset))
     return (*warnings, *(Problem(text, path=name) for name, text in others))
 
@@ -212,10 +215,12 @@ def _of_routes(routes: tuple[Route, ...]) -> Iterator[tuple[str, str]]:
             catching = catching or route.name
 
 
-def _of_checks(procedure: Procedure) -> Iterator[str]:
+def _of_procedure(procedure: Procedure) -> Iterator[str]:
     for name, times in Counter(check.id for check in procedure.checks).items():
         if times > 1:
             yield f"{times} of its checks have the id {name!r}: nobody can tell which of them failed"
+    if procedure.schedule and not parse(procedure.schedule).comes:
+        yield f"never asked by itself: no month of its schedule {procedure.schedule!r} has such a day"
 
 
 def _of_silences(ruleset: RuleSet) -> Iterator[tuple[str, str]]:

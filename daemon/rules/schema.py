@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from daemon.model.cron import parse
 from daemon.model.documents import API_VERSION
 from daemon.rules.catalogue import DETECTORS, SILENCE_KEYS
 
@@ -29,9 +30,6 @@ LONGEST = 31 * 86_400.0
 """Longest duration in seconds; a longer one is a slip of the pen."""
 MOST_COUNTED = 100
 """Most times that `count` can wait for: so many moments are remembered of one object."""
-_CRON_FIELD = r"(?:\*|\d+(?:-\d+)?)(?:/\d+)?"
-_CRON = re.compile(rf"{_CRON_FIELD}(?:,{_CRON_FIELD})*(?: {_CRON_FIELD}(?:,{_CRON_FIELD})*){{4}}")
-_CRON_LIMITS = (59, 23, 31, 12, 7)
 
 
 def seconds_of(value: object) -> float:
@@ -45,12 +43,9 @@ def seconds_of(value: object) -> float:
     return seconds
 
 
-def _cron(value: str) -> str:
-    if not _CRON.fullmatch(value):
-        raise ValueError('a schedule has five fields: minute hour day month weekday, such as "17 * * * *"')
-    for text, limit in zip(value.split(), _CRON_LIMITS, strict=True):
-        if any(int(number) > limit for number in re.findall(r"\d+", text)):
-            raise ValueError(f"{text} is out of range, at most {limit}")
+def _cron(value: object) -> object:
+    if isinstance(value, str):
+        parse(value)
     return value
 
 

@@ -4,16 +4,22 @@ Times are UTC: around a change of clocks a local 02:30 may not exist (dependenci
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
+from daemon.model.cron import Cron, parse
 from daemon.model.ports import Clock, Inbox
 from daemon.model.signals import CronFired
 
 GRACE = 60
 """Seconds a job may be late before it is skipped: a busy pod pauses for more than APScheduler's default of 1."""
+
+log = structlog.get_logger(__name__)
 
 
 class Schedule:
@@ -25,11 +31,18 @@ class Schedule:
         self._schedules = schedules
 
     async def run(self, inbox: Inbox) -> None:
-        """Fire until cancelled."""
+        """Fire until cancelled. A line that can't be read is told and left out: the others fire all the same."""
         scheduler = AsyncIOScheduler(timezone="UTC")
         for name, line in sorted(self._schedules.items()):
-            trigger = CronTrigger.from_crontab(line, timezone="UTC")
-            scheduler.add_job(self._fire, trigger, args=(inbox, name), misfire_grace_time=GRACE, coalesce=True)
+            try:
+                cron = parse(line)
+            except ValueError as error:
+                log.error("a schedule is left out", procedure=name, schedule=line, error=str(error))  # noqa: TRY400 - a mistake in a file, not a bug: no traceback
+                continue
+            if cron.comes:
+                scheduler.add_job(
+                    self._fire, trigger_of(cron), args=(inbox, name), misfire_grace_time=GRACE, coalesce=True
+                )
         scheduler.start()
         try:
             await asyncio.Event().wait()
@@ -38,3 +51,16 @@ class Schedule:
 
     async def _fire(self, inbox: Inbox, name: str) -> None:
         inbox.put(CronFired(self._clock.now(), name))
+
+
+def trigger_of(cron: Cron) -> BaseTrigger:
+    """Return APScheduler's trigger: its weekdays begin with Monday as 0, and it asks for days that fit both fields."""
+    weekdays = [(day - 1) % 7 for day in cron.weekdays]
+    if cron.either:
+        return OrTrigger([_trigger(cron, day=cron.days), _trigger(cron, day_of_week=weekdays)])
+    return _trigger(cron, day=cron.days, day_of_week=weekdays)
+
+
+def _trigger(cron: Cron, **days: Iterable[int]) -> CronTrigger:
+    fields = {"minute": cron.minutes, "hour": cron.hours, "month": cron.months, **days}
+    return CronTrigger(**{name: ",".join(map(str, sorted(each))) for name, each in fields.items()}, timezone="UTC")

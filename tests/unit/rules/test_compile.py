@@ -404,6 +404,8 @@ def test_f046_a_type_error_in_a_folded_expression_is_found_on_its_own_line() -> 
         ("${who} gone", "$ gone", "spec.checks.0.text: a $ must be followed by {parameter}"),
         ('"${count}"', '"${nope}"', "spec.checks.1.with.ready: unknown parameter 'nope', there are count, who"),
         ("17 * * * *", "17 * * *", "spec.schedule: a schedule has five fields"),
+        ("17 * * * *", "*/0 * * * *", "a.yaml:36:13: spec.schedule: minute */0 has a step of nothing"),
+        ('"17 * * * *"', "17", "a.yaml:36:13: spec.schedule: should be a text: put it in quotes"),
         ("name: release-failed", "name: Release_Failed", "metadata.name: a name has lower-case letters, digits"),
         ("fluxmedic.dev/v1", "fluxmedic.dev/v2", "a.yaml:1:13: apiVersion: should be 'fluxmedic.dev/v1'"),
         ("severity: warning", "severity: loud", "spec.severity: should be 'info', 'warning' or 'critical'"),

@@ -352,6 +352,16 @@ def test_two_checks_of_one_id_are_told() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "told_of"),
+    [("0 0 31 2 *", True), ("0 0 31 2,4,jun */2", True), ("0 0 29 2 *", False), ("0 0 31 2 mon", False)],
+)
+def test_a_schedule_that_never_comes_is_told(schedule: str, told_of: bool) -> None:
+    text = f"r.yaml:2:1: p: never asked by itself: no month of its schedule {schedule!r} has such a day"
+    spec = f'{{schedule: "{schedule}", checks: [{{id: A, probe: dependents}}]}}'
+    assert told("Procedure", "p", spec) == [text] * told_of
+
+
 def test_an_overlay_and_a_detector_that_change_nothing_are_told() -> None:
     rule = route("r", f"\n  match: {FAILED}\n  severity: info\n  summary: x\n{EXAMPLES}").replace("Route", "Rule")
     (overlay,) = told("Rule", "r", "{overlay: true}", rule)

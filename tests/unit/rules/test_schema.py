@@ -40,17 +40,15 @@ def test_a_duration_of_more_than_a_month_is_a_slip() -> None:
         schema.seconds_of("32d")
 
 
-@pytest.mark.parametrize("text", ["17 * * * *", "*/5 0-6 1,15 * 1-5", "0 0 * * 7"])
+@pytest.mark.parametrize("text", ["17 * * * *", "*/5 0-6 1,15 * 1-5", "0 0 * * 7", "0 3 * jan-mar sat-sun"])
 def test_a_schedule_has_five_fields(text: str) -> None:
     assert TypeAdapter(schema.Cron).validate_python(text) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["* * * *", "60 * * * *", "* 24 * * *", "* * 32 * *", "x * * * *", "@hourly", "* * * * * *"]
-)
-def test_a_schedule_that_no_clock_reaches_is_refused(text: str) -> None:
+@pytest.mark.parametrize("value", ["* * * *", "60 * * * *", "@hourly", "*/0 * * * *", "30-10 * * * *", 17, True, ["*"]])
+def test_a_schedule_that_no_clock_reaches_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
-        TypeAdapter(schema.Cron).validate_python(text)
+        TypeAdapter(schema.Cron).validate_python(value)
 
 
 def test_a_moment_carries_its_zone() -> None:
