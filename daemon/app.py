@@ -133,7 +133,8 @@ async def run(settings: Settings, parts: Parts | None = None) -> None:
             async with Tasks("sinks", clock, _fault) as sinks:
                 lanes = _lanes(sinks, inbox, ledger, clock, cluster, notifiers)
                 pump = Pump(brain, inbox, ledger, lanes, clock, volatile=ledger.volatile)
-                rules = _rules(settings, pump, brain, clock)
+                schedule = Schedule(clock)
+                rules = _rules(settings, pump, brain, schedule, clock)
                 ruleset = rules.load()
                 vitals = _vitals(brain.view, pump, inbox, lanes, ledger, rules, clock)
                 server = WebServer(brain.view, vitals, clock, _routes(settings, inbox, clock))
@@ -144,7 +145,9 @@ async def run(settings: Settings, parts: Parts | None = None) -> None:
                     async with Tasks("brain", clock, _fault) as thinking:
                         thinking.keep("pump", pump.run, restart=False)
                         async with Tasks("feeds", clock, _fault) as feeds:
-                            _start_feeds(feeds, settings, cluster, inbox, clock, ruleset)
+                            _start_feeds(feeds, settings, cluster, inbox, clock)
+                            schedule.take(schedules_of(ruleset))
+                            feeds.keep("schedule", partial(schedule.run, inbox))
                             feeds.keep("rules", rules.run)
                             await first(stop.wait(), thinking.failure())
                         log.info("stopping", why=stop.why)
@@ -234,9 +237,15 @@ def _lanes(
     return Lanes(tasks, inbox, ledger, clock, notifiers=notifiers, actions=actions, inspector=inspector)
 
 
-def _rules(settings: Settings, pump: Pump, brain: WorldBrain, clock: Clock) -> Reload[RuleSet]:
+def schedules_of(ruleset: RuleSet) -> Mapping[str, str]:
+    """Return the cron lines of the procedures that have one, by name."""
+    return {name: procedure.schedule for name, procedure in ruleset.procedures.items() if procedure.schedule}
+
+
+def _rules(settings: Settings, pump: Pump, brain: WorldBrain, schedule: Schedule, clock: Clock) -> Reload[RuleSet]:
     def take(ruleset: RuleSet) -> None:
         pump.call(lambda: brain.adopt(ruleset, clock.now()))
+        schedule.take(schedules_of(ruleset))
 
     def report(problems: tuple[Problem, ...]) -> None:
         if problems:
@@ -297,14 +306,9 @@ def _vitals(
     return Vitals(readiness, lambda: clock.monotonic() - pump.heartbeat, metrics.text)
 
 
-def _start_feeds(
-    feeds: Tasks, settings: Settings, cluster: KubeCluster, inbox: KeyedInbox, clock: Clock, ruleset: RuleSet
-) -> None:
+def _start_feeds(feeds: Tasks, settings: Settings, cluster: KubeCluster, inbox: KeyedInbox, clock: Clock) -> None:
     for feed in objects.feeds(cluster, inbox, clock, _series(), helm_storage=settings.helm_storage):
         feeds.keep(feed.name, feed.run)
-    schedules = {name: procedure.schedule for name, procedure in ruleset.procedures.items() if procedure.schedule}
-    if schedules:
-        feeds.keep("schedule", partial(Schedule(clock, schedules).run, inbox))
 
 
 def _series() -> Iterator[Iterator[float]]:

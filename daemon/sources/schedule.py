@@ -5,6 +5,7 @@ Times are UTC: around a change of clocks a local 02:30 may not exist (dependenci
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -23,34 +24,54 @@ log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Puts CronFired for every named schedule."""
+    """Puts CronFired for every named schedule; they may be changed while it runs."""
 
-    def __init__(self, clock: Clock, schedules: Mapping[str, str]) -> None:
+    def __init__(self, clock: Clock, schedules: Mapping[str, str] = MappingProxyType({})) -> None:
         """Fire by these five-field cron lines, by name."""
         self._clock = clock
         self._schedules = schedules
+        self._changed = asyncio.Event()
+
+    def take(self, schedules: Mapping[str, str]) -> None:
+        """Fire by these from now on and by no others; what stays the same keeps its turn."""
+        self._schedules = schedules
+        self._changed.set()
 
     async def run(self, inbox: Inbox) -> None:
-        """Fire until cancelled. A line that can't be read is told and left out: the others fire all the same."""
+        """Fire until cancelled."""
         scheduler = AsyncIOScheduler(timezone="UTC")
-        for name, line in sorted(self._schedules.items()):
-            try:
-                cron = parse(line)
-            except ValueError as error:
-                log.error("a schedule is left out", procedure=name, schedule=line, error=str(error))  # noqa: TRY400 - a mistake in a file, not a bug: no traceback
-                continue
-            if cron.comes:
-                scheduler.add_job(
-                    self._fire, trigger_of(cron), args=(inbox, name), misfire_grace_time=GRACE, coalesce=True
-                )
         scheduler.start()
+        kept: dict[str, Cron] = {}
         try:
-            await asyncio.Event().wait()
+            while True:
+                self._changed.clear()
+                wanted = _readable(self._schedules)
+                for name in [name for name, cron in kept.items() if wanted.get(name) != cron]:
+                    scheduler.remove_job(name)
+                for name in [name for name, cron in wanted.items() if kept.get(name) != cron]:
+                    self._add(scheduler, inbox, name, wanted[name])
+                kept = wanted
+                await self._changed.wait()
         finally:
             scheduler.shutdown(wait=False)
 
+    def _add(self, scheduler: AsyncIOScheduler, inbox: Inbox, name: str, cron: Cron) -> None:
+        more = {"id": name, "misfire_grace_time": GRACE, "coalesce": True}
+        scheduler.add_job(self._fire, trigger_of(cron), args=(inbox, name), **more)
+
     async def _fire(self, inbox: Inbox, name: str) -> None:
         inbox.put(CronFired(self._clock.now(), name))
+
+
+def _readable(schedules: Mapping[str, str]) -> dict[str, Cron]:
+    """Return what can come, by name. A line that can't be read is told and left out: the others fire all the same."""
+    found = {}
+    for name, line in sorted(schedules.items()):
+        try:
+            found[name] = parse(line)
+        except ValueError as error:
+            log.error("a schedule is left out", procedure=name, schedule=line, error=str(error))  # noqa: TRY400 - a mistake in a file, not a bug: no traceback
+    return {name: cron for name, cron in found.items() if cron.comes}
 
 
 def trigger_of(cron: Cron) -> BaseTrigger:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +203,44 @@ async def test_a_scheduled_procedure_needs_nothing_else_to_be_kept(tmp_path):
     (tmp_path / "own.yaml").write_text(scheduled)
     async with daemon(settings(tmp_path, rules=str(tmp_path / "own.yaml"))) as running:
         await running.until("/readyz", ready)
+
+
+class Held(datetime):
+    """The time that APScheduler reads: it stands still a second before noon until the test lets noon come."""
+
+    noon = False
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # a plain one is wanted
+        noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
+        return (noon if cls.noon else noon - timedelta(seconds=1)).astimezone(tz)
+
+
+SCHEDULED = f"""{RULES}
+---
+apiVersion: fluxmedic.dev/v1
+kind: Procedure
+metadata: {{name: basics}}
+spec:
+  schedule: "0 12 * * *"
+  checks:
+    - {{id: A, probe: condition, with: {{kind: Kustomization, namespace: flux-system, name: staging, status: "False"}}}}
+"""
+
+
+async def test_a_schedule_that_came_with_changed_rules_is_in_force(tmp_path, monkeypatch):
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Held)
+    monkeypatch.setattr("apscheduler.executors.base.datetime", Held)
+    file = tmp_path / "own.yaml"
+    file.write_text(RULES)
+    async with daemon(settings(tmp_path, rules=str(file))) as running:
+        await running.until("/readyz", ready)
+        file.write_text(SCHEDULED.replace("name: failed}", "name: renamed}"))
+        await running.until("/api/v1/rules", lambda _, found: found["items"][0]["name"] == "renamed")
+        assert (await running.fetch("/api/v1/incidents"))[1]["items"] == []
+        monkeypatch.setattr(Held, "noon", True)
+        (incident,) = (await running.until("/api/v1/incidents", lambda _, found: found["items"]))["items"]
+    assert incident["rules"] == ["verify:basics/A"]
 
 
 def test_no_rule_file_at_all_is_refused():

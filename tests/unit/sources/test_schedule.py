@@ -101,3 +101,39 @@ async def test_a_schedule_that_cannot_be_read_is_told_and_the_others_fire(clock)
     (line,) = told
     assert (line["procedure"], line["schedule"], line["log_level"]) == ("a-bad", "*/0 * * * *", "error")
     assert "has a step of nothing" in line["error"]
+
+
+@pytest.mark.looptime
+async def test_a_changed_a_new_and_a_removed_schedule_are_in_force_while_it_runs(clock):
+    inbox = Inbox(clock)
+    schedule = Schedule(clock, {"changed": "10 * * * *", "removed": "20 * * * *"})
+    async with running(schedule, inbox):
+        await asyncio.sleep(1800)
+        schedule.take({"changed": "40 * * * *", "new": "50 * * * *"})
+        await asyncio.sleep(3600)
+        schedule.take({})
+        await asyncio.sleep(3600)
+    assert inbox.got == ["changed 12:10", "removed 12:20", "changed 12:40", "new 12:50"]
+
+
+@pytest.mark.looptime
+async def test_a_schedule_that_stays_the_same_keeps_its_turn(clock):
+    inbox = Inbox(clock)
+    schedule = Schedule(clock, {"same": "30 * * * *"})
+    async with running(schedule, inbox):
+        for minute in range(59):
+            schedule.take({"same": "30  * * * *", "other": f"{minute} 3 * * *"})
+            await asyncio.sleep(60)
+    assert inbox.got == ["same 12:30"]
+
+
+@pytest.mark.looptime
+async def test_a_schedule_that_is_started_again_fires_by_what_it_was_given_last(clock):
+    inbox = Inbox(clock)
+    schedule = Schedule(clock, {"first": "10 * * * *"})
+    async with running(schedule, inbox):
+        await asyncio.sleep(60)
+    schedule.take({"second": "20 * * * *"})
+    async with running(schedule, inbox):
+        await asyncio.sleep(3000)
+    assert inbox.got == ["second 12:20"]
