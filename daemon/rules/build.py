@@ -44,6 +44,8 @@ from daemon.rules.template import compile_template
 LONGEST_SILENCE_DAYS = 90
 """A silence that outlives a quarter is a rule that should be switched off."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY = 24 * 60
+"""In minutes."""
 _NAMING = {"kind", "namespace", "name", "labels", "ready", "gone", "raw"}
 """Fields of another object that are not what it says of itself."""
 _TEXTS: Mapping[str, Callable[..., object]] = {
@@ -216,7 +218,12 @@ class Builder:
         start, end = _minutes(spec.start), _minutes(spec.end)
         offset = _minutes(spec.utc_offset[1:]) * (-1 if spec.utc_offset[0] == "-" else 1)
         days = frozenset(_DAYS.index(day) for day in spec.days)
-        length = (end - start) % (24 * 60) or 24 * 60
+        length = (end - start) % _DAY or _DAY
+        for_all = is_anything({"namespace": spec.namespaces})
+        if spec.quiet and for_all and length == _DAY and len(days) == len(_DAYS):
+            text = "quiet all week long for everything, so nobody would ever be told: "
+            text += "name namespaces (a glob), leave out days or hours, or write a Silence, which has an end"
+            self.refuse(text, "spec", "quiet")
         return Window(shape.metadata.name, days, start, length, offset, spec.quiet, spec.freeze, spec.namespaces)
 
     def _remediation(self, shape: schema.RemediationShape | None) -> RemediationSpec | None:

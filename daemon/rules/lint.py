@@ -5,10 +5,11 @@ Limit: it knows what is true of every object, not what this cluster holds.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
+from string import ascii_lowercase
 
 from daemon.flux.kinds import KINDS, WATCHED, group_for_kind
 from daemon.flux.reasons import BY_REASON, ReasonClass, kinds_that_give, reasons_of_kind
@@ -50,6 +51,10 @@ _NEAR = 0.8
 _KINDS = tuple(kind.kind for kind in KINDS)
 _WATCHED = {kind.kind: kind for kind in WATCHED}
 _GLOB = re.compile(r"[*?\[]")
+_ORDINARY = tuple(f"{letter}{rest}" for letter in ascii_lowercase for rest in ("pp", "ob-system"))
+"""Names as people choose them, with no letter in all of them: what fits each of these fits nearly every other too."""
+_NEARLY = 0.9
+"""Share of the rules and detectors that is nearly all of them: `*-*` leaves out those of one word."""
 
 
 def lint(ruleset: RuleSet) -> tuple[Problem, ...]:
@@ -224,7 +229,7 @@ def _of_procedure(procedure: Procedure) -> Iterator[str]:
 
 
 def _of_silences(ruleset: RuleSet) -> Iterator[tuple[str, str]]:
-    """Tell of silences that mute nothing: no kind, or no rule and no detector, has such a name."""
+    """Tell of silences that mute nothing, where no kind, rule or detector has such a name, or nearly everything."""
     known = {"kind": ("kind is", _KINDS), "rule": ("rule or detector is", _finders(ruleset))}
     for silence in ruleset.silences:
         for key, pattern in silence.matcher:
@@ -233,6 +238,17 @@ def _of_silences(ruleset: RuleSet) -> Iterator[tuple[str, str]]:
                 near = get_close_matches(pattern, names, 1)
                 hint = f", did you mean {near[0]!r}?" if near else ""
                 yield silence.id.removeprefix("file:"), f"mutes nothing: no {words} called {pattern!r}{hint}"
+        if all(_is_nearly_anything(key, pattern, known["rule"][1]) for key, pattern in silence.matcher):
+            globs = " and ".join(f"{key} {pattern!r}" for key, pattern in silence.matcher)
+            text = f"mutes nearly everything: hardly anything does not fit {globs}; name a kind, namespace or name"
+            yield silence.id.removeprefix("file:"), text
+
+
+def _is_nearly_anything(key: str, pattern: str, finders: Collection[str]) -> bool:
+    """Say whether a glob of a silence leaves out next to nothing of what there can be."""
+    names = {"kind": _WATCHED, "rule": finders}.get(key, _ORDINARY)
+    fitting = sum(fnmatchcase(name, pattern or "*") for name in names)
+    return fitting >= len(names) * (_NEARLY if key == "rule" else 1.0)
 
 
 def _finders(ruleset: RuleSet) -> tuple[str, ...]:

@@ -180,6 +180,29 @@ def test_a_window_is_read_into_minutes() -> None:
     )
 
 
+WEEK = "days: [mon, tue, wed, thu, fri, sat, sun], from: '06:00', to: '06:00'"
+
+
+@pytest.mark.parametrize("namespaces", ["", ", namespaces: '*'", ", namespaces: '?*'"])
+def test_f053_a_window_that_is_quiet_all_week_for_everything_is_refused(namespaces: str) -> None:
+    (problem,) = wrong(document("Window", "w", f"{{{WEEK}, quiet: true{namespaces}}}"))
+    assert problem.startswith("a.yaml:4:86: spec.quiet: quiet all week long for everything, so nobody would ever be")
+    assert problem.endswith("or write a Silence, which has an end")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        f"{{{WEEK}, freeze: true}}",
+        f"{{{WEEK}, quiet: true, namespaces: 'batch-*'}}",
+        f"{{{WEEK.replace('tue, ', '')}, quiet: true}}",
+        f"{{{WEEK[:-7]}'05:59', quiet: true}}",
+    ],
+)
+def test_a_window_that_leaves_something_to_be_told_is_taken(spec: str) -> None:
+    assert len(build(document("Window", "w", spec)).windows) == 1
+
+
 def test_a_window_that_does_nothing_is_refused() -> None:
     text = document("Window", "x", '{days: sun, from: "00:00", to: "01:00"}')
     assert wrong(text) == ["a.yaml:4:7: spec: does nothing: say quiet: true, freeze: true or both"]

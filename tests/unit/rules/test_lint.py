@@ -345,6 +345,37 @@ def test_a_silence_of_what_does_not_exist_is_told(match: str, words: list[str]) 
     assert [text.removeprefix("s: mutes nothing: ") for text in told("Silence", "s", SILENCE.format(match))] == words
 
 
+@pytest.mark.parametrize(
+    "match",
+    [
+        "{name: '[a-z]*'}",
+        "{name: '??*', namespace: '*'}",
+        "{rule: '*-*'}",
+        "{kind: '?*', rule: '*-*', name: '[!0-9]*'}",
+        "{namespace: '*[a-z]*'}",
+    ],
+)
+def test_f053_a_silence_of_nearly_everything_in_disguise_is_told(match: str) -> None:
+    (text,) = told("Silence", "s", SILENCE.format(match))
+    assert text.startswith("s: mutes nearly everything: hardly anything does not fit ")
+    assert text.endswith("; name a kind, namespace or name")
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "{kind: HelmRelease, name: '[a-z]*'}",
+        "{kind: '*Repository', rule: '*'}",
+        "{namespace: '*-system'}",
+        "{namespace: 'a*', rule: '*-*'}",
+        "{rule: 'source-*'}",
+        "{name: '[a-y]*'}",
+    ],
+)
+def test_a_silence_that_names_something_is_not_told(match: str) -> None:
+    assert told("Silence", "s", SILENCE.format(match)) == []
+
+
 def test_two_checks_of_one_id_are_told() -> None:
     checks = "[{id: A, probe: dependents}, {id: B, probe: dependents}, {id: A, probe: dependents}]"
     assert told("Procedure", "p", f"{{checks: {checks}}}") == [
