@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 _FIELDS = ("minute", "hour", "day", "month", "weekday")
 _LIMITS = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 7)}
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAMES: dict[str, dict[str, int]] = {
-    "month": {name: number for number, name in enumerate(_MONTHS, start=1)},
-    "weekday": {name: number for number, name in enumerate(_DAYS)},
+    "month": {name: number for number, name in enumerate(MONTHS, start=1)},
+    "weekday": {name: number for number, name in enumerate(WEEKDAYS)},
 }
 _LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 """Of each month, in a leap year."""

@@ -16,13 +16,13 @@ EVERY = "all"
 _WHOLE = re.compile(r"[1-9][0-9]{0,5}")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _GLOB = re.compile(r"[*?\[]")
-_STATUSES = ("True", "False", "Unknown")
-_RELEASE_STATUSES = (
+STATUSES = ("True", "False", "Unknown")
+RELEASE_STATUSES = (
     *("deployed", "failed", "superseded", "uninstalled", "uninstalling", "unknown"),
     *("pending-install", "pending-upgrade", "pending-rollback"),
 )
 """Helm's own words (helm: pkg/release/v1/status.go)."""
-_SINGLE = frozenset({"absent", "workload", "condition"})
+SINGLE = frozenset({"absent", "workload", "condition"})
 """Probes that look at one object: a glob would name none, and what is not named is always absent."""
 
 
@@ -42,7 +42,7 @@ def misfits(probe: str, params: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield key, said
     if "kind" in params:
         yield from _of_kind(probe, params["kind"])
-    if probe in _SINGLE:
+    if probe in SINGLE:
         yield from _of_object(params)
     if probe == "release":
         yield from _of_release(params)
@@ -71,12 +71,12 @@ def _condition_type(text: str) -> str:
 
 
 def _status(text: str) -> str:
-    said = _one_of(_STATUSES, text)
+    said = _one_of(STATUSES, text)
     return f"{said} Put it in quotes: YAML reads a boolean." if said and text in ("true", "false") else said
 
 
 def _release_status(text: str) -> str:
-    return _one_of(_RELEASE_STATUSES, text)
+    return _one_of(RELEASE_STATUSES, text)
 
 
 def _one_of(words: tuple[str, ...], text: str) -> str:

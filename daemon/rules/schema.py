@@ -13,18 +13,18 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    JsonValue,
     TypeAdapter,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from daemon.model.cron import parse
+from daemon.model.cron import MONTHS, WEEKDAYS, parse
 from daemon.model.documents import API_VERSION
-from daemon.rules.catalogue import DETECTORS, SILENCE_KEYS
+from daemon.rules import editor
+from daemon.rules.catalogue import ACTIONS, DETECTORS, EVIDENCE, PROBES, SILENCE_KEYS
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_PARTS = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0)
 LONGEST = 31 * 86_400.0
 """Longest duration in seconds; a longer one is a slip of the pen."""
@@ -34,7 +34,7 @@ MOST_COUNTED = 100
 
 def seconds_of(value: object) -> float:
     """Return the seconds of a duration such as 30s, 5m or 1h30m. Raises ValueError."""
-    found = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
+    found = _PARTS.fullmatch(value) if isinstance(value, str) and value else None
     if found is None:
         raise ValueError("a duration needs a unit, such as 30s, 5m or 1h30m")
     seconds = sum(float(part) * unit for part, unit in zip(found.groups(), _UNITS, strict=True) if part)
@@ -90,19 +90,16 @@ def _lasting(value: object) -> float:
     return seconds
 
 
-_DURATION_SCHEMA: dict[str, JsonValue] = {
-    "type": "string",
-    "pattern": r"^(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$",
-    "examples": ["30s", "5m"],
-    "errorMessage": "a duration needs a unit, such as 30s, 5m or 1h30m",
-}
-Duration = Annotated[float, BeforeValidator(seconds_of), WithJsonSchema(_DURATION_SCHEMA)]
-Lasting = Annotated[float, BeforeValidator(_lasting), WithJsonSchema(_DURATION_SCHEMA)]
-MaybeDuration = Annotated[Duration | None, WithJsonSchema({**_DURATION_SCHEMA, "type": ["string", "null"]})]
+_DURATION = editor.duration(LONGEST)
+_LASTING = editor.duration(LONGEST, lasting=True)
+Duration = Annotated[float, BeforeValidator(seconds_of), WithJsonSchema(_DURATION)]
+Lasting = Annotated[float, BeforeValidator(_lasting), WithJsonSchema(_LASTING)]
+MaybeDuration = Annotated[Duration | None, WithJsonSchema(editor.or_null(_DURATION))]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
-Cron = Annotated[str, Field(json_schema_extra={"examples": ["17 * * * *"]}), BeforeValidator(_cron)]
+Cron = Annotated[str, Field(json_schema_extra=editor.cron(MONTHS, WEEKDAYS)), BeforeValidator(_cron)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
 Text = Annotated[str, Field(min_length=1)]
+Told = Annotated[Text, Field(json_schema_extra={"pattern": r"\S"})]
 Param = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 Params = dict[str, Param]
 SeverityWord = Literal["info", "warning", "critical"]
@@ -134,7 +131,9 @@ class MatchShape(Shape):
 class StepShape(Shape):
     """One action; kind, namespace and name in `with` name another object than the target."""
 
-    action: Text
+    model_config = ConfigDict(json_schema_extra=editor.STEP)
+
+    action: Annotated[Text, Field(json_schema_extra=editor.one_of(ACTIONS))]
     target: Literal["self", "owner"] = "self"
     params: Params = Field(default={}, alias="with")
 
@@ -230,7 +229,7 @@ class StageShape(Shape):
     """One step of a sequence; every step but the first says how long after the one before it."""
 
     when: Text
-    within: Duration = 0.0
+    within: Lasting = 0.0
 
 
 class InhibitorShape(Shape):
@@ -243,11 +242,13 @@ class InhibitorShape(Shape):
 class RuleSpec(Shape):
     """A test and all that follows from it."""
 
+    model_config = ConfigDict(json_schema_extra=editor.RULE)
+
     match: MatchShape
     when: Text | None = None
     count: CountShape | None = None
-    absent_for: Annotated[Lasting | None, WithJsonSchema({**_DURATION_SCHEMA, "type": ["string", "null"]})] = None
-    sequence: list[StageShape] = Field(default=[], max_length=5)
+    absent_for: Annotated[Lasting | None, WithJsonSchema(editor.or_null(_LASTING))] = None
+    sequence: list[StageShape] = Field(default=[], max_length=5, json_schema_extra=editor.SEQUENCE)
     hold: Duration = Field(default=0.0, alias="for")
     keep_firing_for: Duration = 0.0
     grace: Duration = 0.0
@@ -258,7 +259,7 @@ class RuleSpec(Shape):
     next_step: str = ""
     runbook: str = ""
     labels: Params = {}
-    evidence: list[Text] = []
+    evidence: list[Annotated[Text, Field(json_schema_extra=editor.one_of(EVIDENCE))]] = []
     remediation: RemediationShape | None = None
     enabled: bool = True
     overlay: Literal[False] = False
@@ -281,8 +282,10 @@ class OverlaySpec(Shape):
 class CheckShape(Shape):
     """One row of a procedure."""
 
+    model_config = ConfigDict(json_schema_extra=editor.CHECK)
+
     id: Text
-    probe: Text
+    probe: Annotated[Text, Field(json_schema_extra=editor.one_of(PROBES))]
     params: Params = Field(default={}, alias="with")
     by: Duration = 0.0
     hold: Duration = Field(default=0.0, alias="for")
@@ -314,15 +317,17 @@ class RouteSpec(Shape):
 class SilenceSpec(Shape):
     """Quiet asked for by a person: for what, until when, why and who."""
 
-    match: Params = Field(min_length=1, json_schema_extra={"propertyNames": {"enum": [*sorted(SILENCE_KEYS)]}})
+    match: Params = Field(min_length=1, json_schema_extra={"propertyNames": editor.one_of(SILENCE_KEYS)})
     starts: Moment
     ends: Moment
-    comment: Text
-    by: Text
+    comment: Told
+    by: Told
 
 
 class WindowSpec(Shape):
     """A stretch of the week."""
+
+    model_config = ConfigDict(json_schema_extra=editor.WINDOW)
 
     days: Annotated[Listed[Day], Field(min_length=1)]
     start: TimeOfDay = Field(alias="from")
@@ -398,7 +403,7 @@ class WindowDocument(_Document):
 class DetectorMetadata(Metadata):
     """The name of a detector."""
 
-    name: Annotated[Name, Field(json_schema_extra={"enum": [*sorted(DETECTORS)]})]
+    name: Annotated[Name, Field(json_schema_extra=editor.one_of(DETECTORS))]
 
 
 class DetectorDocument(_Document):
