@@ -134,6 +134,19 @@ class Builder:
                 continue  # told with the shape of the whole
             self._step(index, shape)
 
+    def loose_checks(self, spec: Mapping[str, object]) -> None:
+        """Look at the checks of a procedure whose shape is wrong somewhere else."""
+        try:
+            parameters = schema.ParametersShape.model_validate({"parameters": spec.get("parameters", {})}).parameters
+        except ValidationError:
+            return  # told with the shape of the whole; without them no value can be judged
+        for index, check in _mappings(spec.get("checks")):
+            try:
+                shape = schema.CheckShape.model_validate(check)
+            except ValidationError:
+                continue  # the same
+            self._check(index, shape, parameters)
+
     def _evidence(self, names: object) -> None:
         for index, name in enumerate(names if isinstance(names, list) else ()):
             if isinstance(name, str) and name and name not in catalogue.EVIDENCE:

@@ -147,12 +147,13 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
         metadata = data.get("metadata")
         found.broken.add(str(metadata.get("name")) if isinstance(metadata, dict) else "")
         told = [_told(document, each) for each in error.errors(include_url=False)]
+        builder = Builder(document)
+        if model is schema.ProcedureDocument and isinstance(spec, dict):
+            builder.loose_checks(spec)
         if model is schema.RuleDocument and isinstance(spec, dict):
-            builder = Builder(document)
             builder.loose(spec)
-            told += builder.problems
             found.sources[str(metadata.get("name")) if isinstance(metadata, dict) else ""] = document
-        found.problems.extend(sorted(told, key=lambda each: (each.line, each.column)))
+        found.problems.extend(sorted((*told, *builder.problems), key=lambda each: (each.line, each.column)))
         return None
 
 

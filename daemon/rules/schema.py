@@ -293,11 +293,16 @@ class CheckShape(Shape):
     text: str = ""
 
 
-class ProcedureSpec(Shape):
+class ParametersShape(Shape):
+    """What a procedure may be told, with the values that stand when it is not."""
+
+    parameters: Params = {}
+
+
+class ProcedureSpec(ParametersShape):
     """Who must be in what state by when."""
 
     text: str = ""
-    parameters: Params = {}
     schedule: Cron | None = None
     checks: list[CheckShape] = Field(min_length=1, max_length=100)
 

@@ -168,3 +168,25 @@ def test_rules_that_inhibit_without_a_ring_are_fine() -> None:
     assert len(compile_rules((f"{index}.yaml", text) for index, text in enumerate(files)).rules) == 4
     off = [inhibited("a", "b"), inhibited("b", "a", more=", enabled: false")]
     assert len(compile_rules((f"{index}.yaml", text) for index, text in enumerate(off)).rules) == 2
+
+
+CHECKS = "checks: [{id: a, probe: exists, with: {kind: Node, at-least: '${n}'}}, {id: b, probe: absant}, {id: c}, 3]"
+
+
+def test_f046_a_bad_schedule_hides_no_mistake_in_the_checks() -> None:
+    spec = f"{{schedule: '*/0 * * * *', parameters: {{n: many}}, {CHECKS}}}"
+    assert wrong(document("Procedure", "x", spec)) == [
+        "spec.schedule",
+        "spec.checks.0.with.at-least",
+        "spec.checks.1.probe",
+        "spec.checks.2.probe",
+        "spec.checks.3",
+    ]
+
+
+def test_f046_without_parameters_that_can_be_read_no_check_is_judged() -> None:
+    assert wrong(document("Procedure", "x", f"{{parameters: 3, {CHECKS}}}")) == [
+        "spec.parameters",
+        "spec.checks.2.probe",
+        "spec.checks.3",
+    ]
