@@ -57,6 +57,7 @@ _ENV = cel.NewEnv(
     extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_bindings.ExtBindings()],
 )
 _STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
+_COMMENT = re.compile(r"//[^\n]*")
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)")
 _FIELD = re.compile(r"(?<![\w.])([a-z]+)\.\??([A-Za-z_]\w*)(?!\w|\()")
 _GROWING = re.compile(rf"\.({'|'.join(GROWING)})\s*\(")
@@ -69,6 +70,12 @@ _AGE = re.compile(
     r"|\bduration\(\s*['\"]([^'\"]+)['\"]\s*\)\s*[<>=!]=?\s*failing_for\b"
 )
 _BAD_PATTERN = "invalid regular expression:"
+_CONVERSION = re.compile(r"(?<![\w.])(duration|timestamp)\s*\(\s*([rR]?\"+)\s*\)")
+_FORMS = {
+    "duration": "no duration: write it as Go does, such as 5m, 24h or 1h30m (there is no unit for days)",
+    "timestamp": "no moment: write it with its zone, such as 2026-01-31T22:00:00Z",
+}
+"""What is told of a literal that its conversion never takes."""
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 
 
@@ -195,8 +202,8 @@ def compile_expression(source: str, *, file: str = "", line: int = 0, column: in
     if len(source) > MAX_LENGTH:
         text = f"the expression has {len(source)} characters, at most {MAX_LENGTH} are allowed: split the rule"
         refuse((text, 1, 1))
-    bare = blanked(source)
-    wrong = [(text, *_row(source, offset)) for text, offset in (*_refusals(bare), *_patterns(source, bare))]
+    bare = _COMMENT.sub(lambda found: " " * len(found.group()), blanked(source))
+    wrong = [(text, *_row(source, offset)) for text, offset in (*_refusals(bare), *_literals(source, bare))]
     try:
         compiled = _ENV.compile(source)
     except RuntimeError as error:
@@ -231,16 +238,25 @@ def _complaints(error: str, source: str) -> Iterator[tuple[str, int, int]]:
             yield told, row, start + 1
 
 
-def _patterns(source: str, bare: str) -> Iterator[tuple[str, int]]:
-    """Yield what is wrong with the regular expressions that stand in an expression, with the offset of each."""
+def _literals(source: str, bare: str) -> Iterator[tuple[str, int]]:
+    """Yield what is wrong with the regular expressions, durations and moments of an expression, with its offset."""
     for found in _PATTERN.finditer(bare):
-        literal = source[found.start(1) : found.end(1)]
-        try:
-            answer = str(_ENV.compile(f"''.matches({literal})").eval(_ENV.Activation({})).value())
-        except RuntimeError:
-            continue  # the literal itself is broken: the whole expression does not compile either
-        if _BAD_PATTERN in answer:
-            yield f"this is no regular expression (RE2): {answer.partition(_BAD_PATTERN)[2].strip()}", found.start(1)
+        error = _failure(f"''.matches({source[found.start(1) : found.end(1)]})")
+        if _BAD_PATTERN in error:
+            yield f"this is no regular expression (RE2): {error.partition(_BAD_PATTERN)[2].strip()}", found.start(1)
+    for found in _CONVERSION.finditer(bare):
+        literal = source[found.start(2) : found.end(2)]
+        if _failure(f"{found.group(1)}({literal})"):
+            yield f"{literal} is {_FORMS[found.group(1)]}", found.start(2)
+
+
+def _failure(call: str) -> str:
+    """Return why a call with a literal always fails; empty where it does not, or where it does not even compile."""
+    try:
+        result = _ENV.compile(call).eval(_ENV.Activation({}))
+    except RuntimeError:
+        return ""  # the literal itself is broken: the whole expression does not compile either
+    return str(result.value()) if result.type() == cel.Type.ERROR else ""
 
 
 def blanked(source: str) -> str:

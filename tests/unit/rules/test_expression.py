@@ -213,6 +213,12 @@ def test_f044_deep_nesting_is_refused_and_never_crashes(source: str) -> None:
         ("has(health)", 10, 13, "has() argument must be a field selection"),
         ("ready.message.matches('(a')", 10, 31, "this is no regular expression (RE2): missing ): (a"),
         (r"suspended &&\n matches(health, r'\w[')".replace(r"\n", "\n"), 11, 26, "this is no regular expression (RE2)"),
+        ("failing_for > duration('5min')", 10, 32, "'5min' is no duration: write it as Go does, such as 5m, 24h"),
+        ('suspended &&\n  failing_for > duration( r"1d" )', 11, 35, 'r"1d" is no duration: write it as Go does'),
+        ("duration('') < failing_for", 10, 18, "'' is no duration"),
+        ("failing_for > duration('9999999999h')", 10, 32, "'9999999999h' is no duration"),
+        ("timestamp(object.a) > timestamp('yesterday')", 10, 41, "'yesterday' is no moment: write it with its zone"),
+        ("timestamp(object.a) > timestamp('2026-01-31')", 10, 41, "such as 2026-01-31T22:00:00Z"),
         ("ready.reson == 'x'", 10, 15, "ready has no field 'reson', only status, reason, message"),
         ("workload.?desird.orValue(0) == 1", 10, 19, "workload has no field 'desird'"),
         ("dependencies.exists(d, d.helth == 'x')", 10, 34, "an entry of dependencies has no field 'helth', only kind,"),
@@ -246,11 +252,25 @@ def test_f046_every_mistake_of_an_expression_is_told_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
-def test_a_regular_expression_whose_text_is_broken_is_told_once() -> None:
+@pytest.mark.parametrize("source", [r"health.matches('\q(')", r"failing_for > duration('\q')"])
+def test_a_literal_whose_text_is_broken_is_told_once(source: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compile_expression(r"health.matches('\q(')")
+        compile_expression(source)
     (problem,) = caught.value.problems
     assert "can't be read" in problem.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "failing_for > duration('90m') && failing_for < duration('1.5h') || failing_for == duration('-5us')",
+        "timestamp(object.at) > timestamp('2026-01-31T22:00:00.5+01:00') && timestamp(5) < timestamp(object.at)",
+        "failing_for > duration(object.spec.interval) && ready.reason == \"duration('1d')\"",
+        "failing_for > duration('5m') // not duration('5min'), nor x.replace(",
+    ],
+)
+def test_a_duration_or_a_moment_that_is_well_written_or_not_known_yet_is_taken(source: str) -> None:
+    assert compile_expression(source).source == source
 
 
 @pytest.mark.parametrize(
