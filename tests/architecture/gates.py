@@ -38,7 +38,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "asyncpg": ("daemon/runtime/ledger.py", "daemon/runtime/migrations/"),
     "apscheduler": ("daemon/sources/schedule.py",),
     "slack_sdk": ("daemon/notify/slack.py",),
-    "jinja2": ("daemon/rules/template.py",),
+    "jinja2": ("daemon/rules/template.py", "daemon/rules/hole.py"),
     "cel_expr_python": ("daemon/rules/expression.py",),
     "kubernetes_asyncio": ("daemon/kube/",),
 }

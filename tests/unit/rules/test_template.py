@@ -1,5 +1,7 @@
 """Messages: what an author may write, and that nothing from the cluster can break one."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,10 +52,73 @@ def test_absent_facts_are_empty() -> None:
     assert render("[{{ culprit }}{{ owner.path }}{{ workload.ready }}]", {}) == "[0]"
 
 
-def test_what_cannot_be_filled_in_is_said_and_nothing_is_raised() -> None:
-    text = render("path {{ object.spec.nope.deeper }} end")
-    assert text.startswith("path  end [not filled in: ")
-    assert "nope" in text
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("path {{ object.spec.nope.deeper }} of {{ ref.name }}", "path [not filled in: nope] of cilium"),
+        ("{{ object.spec['nope'] }}!", "[not filled in: nope]!"),
+        ("{{ dependents[7].name }}!", "[not filled in: entry 7]!"),
+        ("{{ object.spec.path.deeper }}!", "[not filled in: deeper]!"),
+        ("{{ object.spec.nope | truncate(3) | upper }}!", "[not filled in: nope]!"),
+        ("{{ ref.name | truncate(object.spec.nope) }}!", "[not filled in: truncate does not work on str]!"),
+        ("{{ object.spec.replicas | first }}!", "[not filled in: first does not work on int]!"),
+        ("{{ dependencies | first }}!", "[not filled in: No first item, sequence was empty.]!"),
+        ("{{ object.spec.keys }} {{ object.spec['keys'] }}!", "[not filled in: keys] [not filled in: keys]!"),
+        ("{{ ready.reason.upper }}!", "[not filled in: upper]!"),
+        ("{{ ref.name.__class__ }}!", "[not filled in: __class__]!"),
+        ("{{ object.items | map(attribute='nope') | join(', ') }}!", "[not filled in: nope], [not filled in: nope]!"),
+        ("{{ 'a' ~ object.spec.nope }}!", "a[not filled in: nope]!"),
+    ],
+)
+def test_a_hole_that_cannot_be_filled_costs_only_itself_and_says_so(source: str, text: str) -> None:
+    items = [{"name": "a"}, {"name": "b"}]
+    assert render(source, VALUES | {"object": {"spec": {"path": "./apps", "replicas": 3}, "items": items}}) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ object.spec.nope | default('none') }}", "none"),
+        ("{{ object.spec.nope | upper | default('none') }}", "none"),
+        ("{{ object.spec.nope or 'none' }}", "none"),
+        ("{% if object.spec.nope %}yes{% else %}no{% endif %}", "no"),
+        ("{% if object.spec.nope is defined %}yes{% else %}no{% endif %}", "no"),
+        ("{% if object.spec.nope > 3 %}yes{% else %}no{% endif %}", "no"),
+        ("{% if object.spec.path >= 3 or 'x' in object.spec.replicas %}yes{% else %}no{% endif %}", "no"),
+        ("{% if object.spec.replicas is divisibleby(0) %}yes{% else %}no{% endif %}", "no"),
+        ("{% if object.spec.replicas is divisibleby(num=3) %}yes{% else %}no{% endif %}", "yes"),
+        ("{% if 1 < object.spec.replicas <= 3 and 'z' not in ref.name %}yes{% else %}no{% endif %}", "yes"),
+        ("{% if 1 < object.spec.replicas < 3 %}yes{% else %}no{% endif %}", "no"),
+        ("{% if ref.name != 'a' and ref.name == 'cilium' and 'ciliu' in ref.name %}yes{% endif %}", "yes"),
+        ("[{% for each in object.spec.replicas %}{{ each }}{% endfor %}]", "[]"),
+        ("[{% for each in object.spec.nope %}{{ each }}{% endfor %}]", "[]"),
+        ("[{{ 'x' if suspended }}]", "[]"),
+        ("{{ object.spec.update.path }}", "./images"),
+    ],
+)
+def test_what_is_not_there_is_asked_for_without_an_error(source: str, text: str) -> None:
+    spec = {"path": "./apps", "replicas": 3, "update": {"path": "./images"}}
+    assert render(source, VALUES | {"object": {"spec": spec}}) == text
+
+
+def test_an_object_that_cannot_be_loaded_leaves_the_words_of_the_message() -> None:
+    def broken() -> None:
+        raise ValueError("no JSON")
+
+    assert render("path {{ object.spec }} end", {"object": broken}) == "path  end [not filled in: no JSON]"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.4, "0s"), (59.9, "59s"), (750, "12m30s"), (3_900, "1h5m"), (3_605, "1h5s"), (180_000, "50h")],
+)
+def test_a_duration_is_written_as_flux_writes_it(seconds: float, text: str) -> None:
+    lasting: dict[str, object] = {"failing_for": timedelta(seconds=seconds)}
+    assert render("for {{ failing_for }}, {{ failing_for | upper }}", lasting) == f"for {text}, {text.upper()}"
+
+
+def test_what_never_failed_has_failed_for_no_time() -> None:
+    assert render("{{ failing_for }}", {}) == "0s"
 
 
 def test_text_of_the_cluster_cannot_move_a_terminal_or_make_lines() -> None:
@@ -100,9 +165,71 @@ def test_what_is_not_part_of_the_language_is_refused_with_its_place(source: str,
     assert problem.column == 12 + source.index(word)
 
 
+ENTRY = "an entry of dependents has no field 'nmae', only kind, namespace, name, health"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("^{% for a, b in dependents %}x{% endfor %}", "a for has one variable"),
+        ("{{ dependents | map('^center', 100000000) }}", "unknown filter 'center'"),
+        ("{{ dependents | ^map(ref.name) }}", "map wants the name of a filter in quotes"),
+        ("{% if suspended is not ^nope %}x{% endif %}", "there is no test 'nope'"),
+        ("{{ ready['^reson'] }}", "ready has no field 'reson', only status, reason, message"),
+        ("nmae {% for d in dependents %}{{ d.^nmae }}{% endfor %}", ENTRY),
+        ("{% for d in dependents if d['^nmae'] %}x{% endfor %}", ENTRY),
+        ("{% for d in dependents | unique %}{{ 'nmae' ~ d.^nmae }}{% endfor %}", ENTRY),
+        ("{{ dependents | map(attribute='^nmae') | join(', ') }}", ENTRY),
+        ("{{ dependents | join(', ', '^nmae') }}", ENTRY),
+        ("{{ dependents | unique(attribute='^nmae') }}", ENTRY),
+        ("{{ dependents[0].^nmae }}", ENTRY),
+        ("{{ (dependents | first).^nmae }}", ENTRY),
+        ("{{ dependents.^nmae }}", "dependents is a list: read 'nmae' of its entries, with a for"),
+        ("{% for d in dependents %}x{% endfor %}{{ ^dd }}", "unknown variable 'dd'"),
+        ("{% for d in dependents %}x{% else %}{{ ^dd }}{% endfor %}", "unknown variable 'dd'"),
+    ],
+)
+def test_what_a_text_can_never_show_is_refused_with_its_place(source: str, words: str) -> None:
+    problem = refused(source.replace("^", ""))
+    assert problem.text.startswith(words)
+    assert problem.column == 12 + source.index("^")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for ready in dependents %}{{ ready.name }}{% endfor %}",
+        "{% for each in object.spec.list %}{{ each.nmae }}{{ loop.index }}{% endfor %}",
+        "{% for dependents in object.spec.list %}{{ dependents.nmae }}{% endfor %}",
+        "{% for name in dependents | map(attribute='name') %}{{ name }}{% endfor %}",
+        "{{ object.spec.list | map(attribute='nmae') | map('upper') | join }}",
+        "{{ dependents | unique(false, 'kind') | length }} {{ object['nmae'] }} {{ object[0].nmae }}",
+        "{{ (object | first).nmae }} {{ dependents[0]['name'] }} {{ (dependents | last).health }}",
+        "{% if suspended is true %}{{ object[ref.name] }}{% endif %}",
+    ],
+)
+def test_fields_that_there_are_or_that_nobody_knows_are_left_alone(source: str) -> None:
+    assert compile_template(source).source == source
+
+
+def test_a_name_of_a_loop_is_unknown_behind_it() -> None:
+    problem = refused("{% for d in dependents %}{{ d.name }}{% endfor %} {{ d }}")
+    assert problem.text.startswith("unknown variable 'd'")
+
+
+def test_a_separator_from_the_cluster_cannot_make_a_text_without_end() -> None:
+    values: dict[str, object] = {"ready": {"message": "m" * 30_000}}
+    assert len(render("{{ ready.message | join(ready.message) | join(ready.message) }}", values)) == MAX_LENGTH
+
+
+def test_entries_are_joined_by_a_field_of_theirs() -> None:
+    assert render("{{ dependents | join('+', 'name') }}{{ dependencies | join('+') }}") == "a+b"
+
+
 @pytest.mark.parametrize(
     ("source", "line", "column"),
     [
+        ("one\n{% for d in dependents %}\n{{ d.name }} {{ d.nmae }}{% endfor %}", 7, 30),
         ("one\ntwo {{ ready.reson }}", 6, 25),
         ("one\ntwo\n{{ nope }}", 7, 15),
         ("nope {{ ref.name }} {{ nope }}", 5, 35),
