@@ -190,6 +190,26 @@ _OF_KIND: dict[str, frozenset[str]] = {
 }
 """Reasons that a kind may give besides the shared ones (flux.md 2.2 to 2.4)."""
 
+EVENTS = frozenset(
+    {
+        "DriftCorrected",
+        "DriftCorrectionFailed",
+        "GarbageCollectionSucceeded",
+        "HelmChartConfigured",
+        "HelmChartCreated",
+        "HelmChartDeleted",
+        "HelmChartSyncErr",
+        "InvalidConfig",
+        "InventoryBuildFailed",
+        "MetadataAppendFailed",
+        "NamespaceCheckSkipped",
+        "NewArtifact",
+        "NotificationDispatchFailed",
+        "SourceFetchFailed",
+    }
+)
+"""Reasons that only events give (flux.md 3.5)."""
+
 
 def reasons_of_kind(kind: str) -> frozenset[str]:
     """Return every reason that objects of a kind may give; nothing for a kind of which that is not known."""

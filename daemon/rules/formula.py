@@ -19,13 +19,14 @@ class Fact:
     """One demand: a variable is, or is not (`wanted`), one of some words, holds a text, or stands to a duration.
 
     `operation` is in, contains, startsWith, endsWith, a comparison, or exists and all of the entries of a list.
+    `number` is what a comparison compares with: seconds, or a count.
     """
 
     key: str
     operation: str
     words: tuple[str, ...] = ()
     wanted: bool = True
-    seconds: Fraction = Fraction(0)
+    number: Fraction = Fraction(0)
     body: "Node | None" = None
 
 
@@ -47,6 +48,8 @@ Node = Fact | All | Either
 ANYTHING, NEVER = All(), Either()
 ENTRY = "entry"
 """Stands before the field of an entry of a list, whatever the expression calls it."""
+SIZE = "size"
+"""Stands before the name of a list whose entries are counted."""
 
 _BEYOND = re.compile(r"""\\|'''|\"\"\"""")
 _BEYOND_BARE = re.compile(r'//|(?<!\w)[rRbB]{1,2}"')
@@ -54,14 +57,21 @@ _LITERAL = r"""(?:'[^'\n]*'|"[^"\n]*")"""
 _WORD = re.compile(_LITERAL)
 _CHOICE = re.compile(r"(?<![.\[])\?")
 _NOTS = re.compile(r"(?:!\s*)+")
+_IN = re.compile(r"(?<!\w)in(?!\w)")
 _OPERATORS = re.compile(r"[=<>+\-*/%]|(?<!\w)in(?!\w)")
-_KEY = re.compile(r"(?<![\w.])(health|(?:ready|stalled|event|ref)\.\w+)(?!\w)")
-_LISTED = re.compile(rf"({'|'.join(scope.LISTS)})\s*\.\s*(exists|all)\s*\(\s*([A-Za-z_]\w*)\s*,")
-_FAILING = re.compile(rf"failing_for\s*(<=?|>=?|[!=]=)\s*duration\s*\(\s*({_LITERAL})\s*\)")
+_KEY = re.compile(r"(?<![\w.])(health|(?:ready|stalled|event|ref)\.\w+|(?:object|old)(?:\.[A-Za-z_]\w*)+)(?![\w(])")
+_LISTS = "|".join(scope.LISTS)
+_LISTED = re.compile(rf"({_LISTS})\s*\.\s*(exists|all)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_COMPARED = re.compile(r"<=|>=|==|!=|<|>")
+_DURATION = re.compile(rf"duration\s*\(\s*({_LITERAL})\s*\)")
+_COUNT = re.compile(rf"(workload\.\w+)|{SIZE}\s*\(\s*({_LISTS})\s*\)|({_LISTS})\s*\.\s*{SIZE}\s*\(\s*\)")
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _SUSPENDED = re.compile(r"suspended(?:\s*(==|!=)\s*(true|false))?")
 _LENGTH = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNITS = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
+_MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
@@ -123,23 +133,50 @@ def _fact(source: str, *, wanted: bool, entry: str) -> Node:
     """Return the demand of one simple test; anything that is none demands nothing."""
     if source in ("true", "false"):
         return ANYTHING if (source == "true") == wanted else NEVER
+    compared = _compared(source)
+    if compared is not None and compared[0] == compared[2] and _PATH.fullmatch(compared[0]):
+        return NEVER if compared[1] in (("<", ">", "!=") if wanted else ("<=", ">=", "==")) else ANYTHING
     if entry:
         field = re.compile(rf"(?<![\w.]){entry}\.(\w+)")
         return _of_text(source, field, f"{ENTRY}.", wanted=wanted)
     if (found := _SUSPENDED.fullmatch(source)) is not None:
         return Fact("suspended", "in", (found.group(2) or "true",), wanted == (found.group(1) != "!="))
-    if (found := _FAILING.fullmatch(source)) is not None:
-        return _of_time(found.group(1) if wanted else _OPPOSITE[found.group(1)], found.group(2)[1:-1])
     if (found := _LISTED.match(source)) is not None:
         return _of_list(source, found, wanted=wanted)
-    return _of_text(source, _KEY, "", wanted=wanted)
+    measured = _measured(*compared, wanted=wanted) if compared is not None else None
+    return measured if measured is not None else _of_text(source, _KEY, "", wanted=wanted)
 
 
-def _of_time(sign: str, length: str) -> Node:
-    if not _LENGTH.fullmatch(length):
+def _compared(source: str) -> tuple[str, str, str] | None:
+    """Return both sides of the only comparison of a test, with its sign between them; None where there is none."""
+    bare = _outermost(source)
+    signs = list(_COMPARED.finditer(bare))
+    if len(signs) != 1 or _IN.search(bare):
+        return None
+    return source[: signs[0].start()].strip(), signs[0].group(), source[signs[0].end() :].strip()
+
+
+def _measured(left: str, sign: str, right: str, *, wanted: bool) -> Node | None:
+    """Return what is demanded of a duration or a count, on whichever side it stands; None where it is neither."""
+    if left != "failing_for" and not _COUNT.fullmatch(left):
+        left, sign, right = right, _MIRROR[sign], left
+    sign = sign if wanted else _OPPOSITE[sign]
+    if left == "failing_for":
+        return _of_time(sign, right)
+    counted = _COUNT.fullmatch(left)
+    if counted is None:
+        return None
+    key = counted.group(1) or f"{SIZE}.{counted.group(2) or counted.group(3)}"
+    return Fact(key, sign, number=Fraction(right)) if _NUMBER.fullmatch(right) else ANYTHING
+
+
+def _of_time(sign: str, source: str) -> Node:
+    length = _DURATION.fullmatch(source)
+    if length is None or not _LENGTH.fullmatch(length.group(1)[1:-1]):
         return ANYTHING
-    seconds = sum((Fraction(number) * _UNITS[unit] for number, unit in _PART.findall(length)), Fraction(0))
-    return Fact("failing_for", sign, seconds=seconds)
+    parts = _PART.findall(length.group(1))
+    seconds = sum((Fraction(number) * _UNITS[unit] for number, unit in parts), Fraction(0))
+    return Fact("failing_for", sign, number=seconds)
 
 
 def _of_list(source: str, found: re.Match[str], *, wanted: bool) -> Node:

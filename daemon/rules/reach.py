@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from daemon.model.objects import Health
 from daemon.rules.expression import Expression
-from daemon.rules.formula import ENTRY, All, Either, Fact, Node, facts_of, read
+from daemon.rules.formula import ENTRY, SIZE, All, Either, Fact, Node, facts_of, read
+from daemon.rules.possible import AT_EASE
 
 MOST_WAYS = 2_000
 """Ways in which an expression may be true that are looked at: rules are loaded within a second or two."""
@@ -29,7 +30,8 @@ WORDS = {
 FLAG = frozenset({"true", "false"})
 
 Held = Mapping[str, frozenset[str]]
-"""The only words that a variable can hold."""
+"""The only words that a variable can hold; none: a list has no entries, counts are 0."""
+NOTHING: frozenset[str] = frozenset()
 _FREE: Held = MappingProxyType({name: frozenset(words) for name, words in WORDS.items()})
 _Way = tuple[Fact, ...]
 
@@ -89,15 +91,21 @@ def _agrees(way: _Way, held: Held, least: Fraction) -> bool:
     if health == {Health.SUSPENDED.value}:
         held = {**held, "suspended": held["suspended"] & {"true"}}
     lasted = least if health == {Health.FAILED.value} else Fraction(0)
+    if health <= {word.value for word in AT_EASE}:
+        held = {**held, "failing_for": NOTHING}
     return all(_agree(key, facts, held, lasted) for key, facts in by_key.items())
 
 
 def _agree(key: str, facts: list[Fact], held: Held, least: Fraction) -> bool:
-    if key == "failing_for":
-        return _lasts(facts, least)
+    counted = key.removeprefix(f"{SIZE}.").partition(".")[0]
+    if key == "failing_for" or key.startswith((f"{SIZE}.", "workload.")):
+        most = Fraction(0) if held.get(counted) == NOTHING else None
+        return _lasts(facts, least if key == "failing_for" else Fraction(0), most)
     if any(fact.body is not None for fact in facts):
         everyone = [fact.body for fact in facts if fact.operation == "all" and fact.body is not None]
         someone = [fact.body for fact in facts if fact.operation == "exists" and fact.body is not None]
+        if someone and held.get(key) == NOTHING:
+            return False
         return all(any(_agrees(way, _FREE, least) for way in _ways(All((one, *everyone)))) for one in someone)
     words = [frozenset(fact.words) for fact in facts if fact.operation == "in" and fact.wanted]
     if key in held or words:
@@ -131,17 +139,17 @@ def _excludes(one: Fact, two: Fact) -> bool:
     return not ends(text, other) and not ends(other, text)
 
 
-def _lasts(facts: list[Fact], least: Fraction) -> bool:
-    """Say whether some time, of `least` at least, is as all comparisons want it."""
-    lower, upper, open_below, open_above = least, None, False, False
-    without = {fact.seconds for fact in facts if fact.operation == "!="}
+def _lasts(facts: list[Fact], least: Fraction, most: Fraction | None) -> bool:
+    """Say whether some time or count, of `least` at least and `most` at most, is as all comparisons want it."""
+    lower, upper, open_below, open_above = least, most, False, False
+    without = {fact.number for fact in facts if fact.operation == "!="}
     for fact in facts:
-        if fact.operation in (">", ">=", "==") and fact.seconds >= lower:
-            open_below = (open_below and fact.seconds == lower) or fact.operation == ">"
-            lower = fact.seconds
-        if fact.operation in ("<", "<=", "==") and (upper is None or fact.seconds <= upper):
-            open_above = (open_above and fact.seconds == upper) or fact.operation == "<"
-            upper = fact.seconds
+        if fact.operation in (">", ">=", "==") and fact.number >= lower:
+            open_below = (open_below and fact.number == lower) or fact.operation == ">"
+            lower = fact.number
+        if fact.operation in ("<", "<=", "==") and (upper is None or fact.number <= upper):
+            open_above = (open_above and fact.number == upper) or fact.operation == "<"
+            upper = fact.number
     if upper is None or lower < upper:
         return True
     return lower == upper and not open_below and not open_above and lower not in without

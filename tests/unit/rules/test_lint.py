@@ -42,6 +42,39 @@ def test_a_good_rule_has_no_warning() -> None:
         ),
         ("{kind: Bucket, health: Current, reason: Failed}", "a reason is asked of objects that are not well"),
         ("{kind: Bucket, health: Failed, name: Cilium}", "names in Kubernetes are lower-case, 'Cilium' is not"),
+        (
+            "{kind: Node, namespace: default, health: Failed}",
+            "for Node: it stands in no namespace, leave match.namespace",
+        ),
+        ("{kind: [Node, Bucket], namespace: 'a*', health: Failed}", "never fires for Node: it stands in no namespace"),
+        ("{kind: Event, health: Current}", "never fires for Event: write the rule for what events are about"),
+        ("{kind: Bucket, health: NotFound}", "what is not there is not looked at, so no object is NotFound by itself"),
+        ("{kind: Bucket, health: [Unknown, NotFound]}", "no object is NotFound or Unknown by itself"),
+        ("{kind: Node, health: Suspended}", "Node never are Suspended, only Current or Failed or Terminating"),
+        (
+            "{kind: [DaemonSet, StatefulSet], health: [Failed, Blocked]}",
+            "DaemonSet and StatefulSet never are Blocked or",
+        ),
+        (
+            "{kind: Deployment, reason: ProgressDeadlineExceeded}",
+            "match.reason reads Ready and Stalled, which Deployment have not: ask for a health, or read object.status",
+        ),
+        (
+            "{kind: Bucket, health: Failed, name: a_b}",
+            "a name in Kubernetes has only letters, digits and dashes and dots",
+        ),
+        ("{kind: Bucket, health: Failed, name: 'my app'}", "'my app' has ' '"),
+        ("{kind: Bucket, health: Failed, name: 'a['}", "'a[' has '['"),
+        (
+            "{kind: Bucket, health: Failed, namespace: a.b}",
+            "a namespace in Kubernetes has only letters, digits and dashes,",
+        ),
+        ("{kind: Bucket, health: Failed, name: '.*'}", "begins and ends with a letter or a digit, '.*' does not"),
+        ("{kind: Bucket, health: Failed, namespace: '*-'}", "begins and ends with a letter or a digit, '*-' does not"),
+        (
+            f"{{kind: Bucket, health: Failed, namespace: '*{'a' * 64}'}}",
+            "a namespace in Kubernetes has at most 63 char",
+        ),
         ("{kind: Bucket, health: Failed, namespace: Kube-*}", "names in Kubernetes are lower-case, 'Kube-*' is not"),
     ],
 )
@@ -115,6 +148,34 @@ FAILED = "{kind: Bucket, health: Failed}"
             "dependents.exists(d, d.health == 'Failed') && dependents.all(d, d.health == 'Current')",
             "nothing makes this true",
         ),
+        ("{kind: Bucket}", "size(dependents) < 0", "nothing makes this true: size(dependents) < 0"),
+        ("{kind: Bucket}", "dependents.size() == 3 && 4 <= size( dependents )", "nothing makes this true"),
+        ("{kind: HelmRelease}", "0 > workload.ready", "nothing makes this true"),
+        ("{kind: Bucket}", "ref.name < ref.name", "nothing makes this true: ref.name < ref.name"),
+        ("{kind: GitRepository}", "!(object.spec.url == object.spec.url)", "nothing makes this true"),
+        ("{kind: GitRepository}", "object.spec.url == 'a' && object.spec.url == 'b'", "nothing makes this true"),
+        ("{kind: Bucket, health: Current}", "failing_for > duration('1h')", "with health Current nothing"),
+        (
+            "{kind: Bucket, health: [InProgress, Suspended]}",
+            "duration('1h') < failing_for",
+            "with health InProgress or",
+        ),
+        ("{kind: GitRepository}", "workload.desired > 0", "with kind GitRepository, which has no workload, nothing"),
+        ("{kind: [Bucket, Node]}", "workload.ready != 0", "with Bucket and Node, which have no workload, nothing"),
+        ("{kind: Bucket}", "dependencies.exists(d, d.health == 'Failed')", "kind Bucket, which has no dependencies, n"),
+        ("{kind: Deployment}", "size(dependencies) > 0", "with kind Deployment, which has no dependencies, nothing"),
+        (
+            "{kind: Node}",
+            "health == 'Suspended'",
+            "kind Node, whose health is Current or Failed or Terminating nothing",
+        ),
+        ("{kind: Node}", "ref.namespace == 'a'", "with namespace empty nothing makes the expression true"),
+        ("{kind: Deployment}", "ready.reason == 'A'", "with ready.reason empty nothing makes the expression true"),
+        (
+            "{kind: Bucket, health: Current}",
+            "health == 'Failed' && dependencies.exists(d, true)",
+            "with what match asks for nothing makes the expression true",
+        ),
         (FAILED, "health == 'Current'", "with health Failed nothing makes the expression true"),
         ("{kind: Bucket}", "(ready.status == 'True') && (event.type == 'Normal' && ready.status != 'True')", "nothing"),
     ],
@@ -132,7 +193,10 @@ def test_an_expression_that_nothing_makes_true_is_told(match: str, when: str, wo
         "ready.message.startsWith('a') && ready.message.endsWith('b') && ready.message.contains('c')",
         "dependents.exists(d, d.health == 'Failed') && dependents.exists(d, d.health == 'Current')",
         "ready.message.matches('^x') && ready.message == 'y'",
-        "size(dependents) == 3 && size(dependents) == 4",
+        "size(dependents) == 3 && workload.desired < 1",
+        "workload.ready != workload.desired && 0 <= size(dependents)",
+        "double(ready.message) != double(ready.message) || ready.status <= ready.status",
+        "object.metadata.generation == 3 && object.spec.interval == '10m' && object.spec.x == '3'",
         "health == 'Failed' || health == 'Current' && health == 'Failed'",
         "health == 'Failed' ? suspended : !suspended",
         "object.?spec.?x.orValue(1) == 1 && has(ready.reason)",
@@ -228,6 +292,11 @@ def test_a_match_that_contradicts_itself_is_told(match: str, words: str) -> None
         "{kind: FluxInstance, health: Failed, reason: Progressing}",
         "{kind: [Alert, Bucket], health: Failed, reason: Failed}",
         "{kind: Alert, health: [Failed, Current]}",
+        "{kind: Node, health: [Suspended, Failed], namespace: '*'}",
+        "{kind: [Node, Bucket], health: [Suspended, NotFound]}",
+        "{kind: [Deployment, Bucket], reason: Failed}",
+        "{kind: CustomResourceDefinition, name: '*.acme.io', health: Terminating}",
+        "{kind: Bucket, health: Failed, name: 'a[!0-9A-Z_]?.x*', namespace: '[a-z]*-[0-9]'}",
     ],
 )
 def test_a_match_that_may_hold_is_left_alone(match: str) -> None:
@@ -242,6 +311,16 @@ def test_a_match_that_may_hold_is_left_alone(match: str) -> None:
         ("HelmRelease", "!(ready.reason in ['UpgradeFaild', ''])", None),
         ("HelmRelease", "ready.reason == '' || ready.reason == 'OurOwnReason'", None),
         ("FluxInstance", "ready.reason == 'UpgradeFaild'", None),
+        ("HelmRelease", "stalled.reason in ['RetriesExceded', '']", "stalled.reason is never RetriesExceded: Flux do"),
+        ("Kustomization", "event.reason == 'HealthCheckFaild'", "event.reason is never HealthCheckFaild: Flux do"),
+        ("HelmRelease", "event.reason in ['DriftCorected']", "event.reason is never DriftCorected: Flux do"),
+        ("GitRepository", "event.reason in ['NewArtifact', 'NoArtifact', 'Artifact', 'UpgradeFailed']", None),
+        ("FluxInstance", "event.reason == 'HealthCheckFaild'", None),
+        ("Bucket", "object.metadata.generation == '3'", "generation is a number and never the text '3': leave"),
+        ("[Kustomization]", "old.spec.prune != 'true'", "old.spec.prune is true or false and never the text 'true': l"),
+        ("Kustomization", "object.spec.sourceRef in ['a']", "object.spec.sourceRef is a map and never the text 'a'"),
+        ("Alert", "object.spec.eventSources == 'a'", "object.spec.eventSources is a list and never the text 'a'"),
+        ("[Node, Bucket]", "object.metadata.name == '3'", None),
         ("HelmRelease", "dependents.exists(d, d.kind == 'Kustomisation')", "no kind is called 'Kustomisation', did"),
         ("HelmRelease", "dependents.exists(d, d.kind in ['HelmRelease', 'Widget'])", None),
         ("Alert", "ready.status == 'False'", "with ready.status empty nothing makes"),
@@ -374,6 +453,27 @@ def test_f053_a_silence_of_nearly_everything_in_disguise_is_told(match: str) -> 
 )
 def test_a_silence_that_names_something_is_not_told(match: str) -> None:
     assert told("Silence", "s", SILENCE.format(match)) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (
+            "{kinds: [Kustomisation, Bucket]}",
+            ["takes nothing for its kind 'Kustomisation': no kind is called so, did you mean 'Kustomization'?"],
+        ),
+        ("{kinds: Zzz}", ["takes nothing for its kind 'Zzz': no kind is called so"]),
+        (
+            "{rules: [two-owner]}",
+            ["takes nothing for its rules 'two-owner': no rule or detector is called so, did you mean 'two-owners'?"],
+        ),
+        ("{rules: ['hlm-*', 'two-*']}", ["takes nothing for its rules 'hlm-*': no rule or detector is called so"]),
+        ("{rules: '*'}", []),
+    ],
+)
+def test_a_route_of_what_does_not_exist_is_told(spec: str, words: list[str]) -> None:
+    found = told("Route", "s", spec.replace("}", ", targets: slack}"))
+    assert [text.removeprefix("s: ") for text in found] == words
 
 
 def test_two_checks_of_one_id_are_told() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from daemon.rules import reach
 from daemon.rules.expression import activation, compile_expression
+from daemon.rules.possible import AT_EASE
 from daemon.rules.reach import HEALTHS, STATUS, asked, can_be_true
 
 POSSIBLE = [
@@ -43,6 +44,17 @@ POSSIBLE = [
     "ready.message.endsWith('ab') && ready.message.endsWith('b') && !ready.message.endsWith('a')",
     "ready.message.contains('ab') && !ready.message.startsWith('ab') && !ready.message.endsWith('b')",
     "!suspended || suspended",
+    "size(dependents) > 2 && dependents.size() < 4 && size(dependents) != 4 && -1 < size(dependencies)",
+    "workload.ready < workload.desired && workload.ready > workload.updated",
+    "workload.ready - 3 < 0 && workload['ready'] < 0",
+    "size(dependents) < size(dependencies) && failing_for > duration(object.spec.interval)",
+    "failing_for > duration('5us') && failing_for < timestamp(ready.message) - timestamp(ready.message)",
+    "ready.reason <= ready.reason && !(ready.reason < ready.reason) && !(ready.reason != ready.reason)",
+    "double(ready.message) != double(ready.message)",
+    "ready.reason == 'a' == suspended && suspended",
+    "(ready.reason in ['a'] == suspended) && ready.reason in ['b']",
+    "object.spec.path == 'a' && object.spec.path != 'b' && object.spec.path.startsWith('a') && object.spec == 'b'",
+    "!(object.spec.path == 'a') && object.spec.path.size() == 3 && object['spec'].path == 'a'",
     "!!suspended && true && !false",
     " && ".join(f"(ready.message == '{n}' || ready.reason == '{n}')" for n in range(12)),
 ]
@@ -69,6 +81,19 @@ IMPOSSIBLE = [
     "failing_for > duration('5m') && failing_for <= duration('300s')",
     "failing_for == duration('5m') && failing_for != duration('5m')",
     "failing_for < duration('0s')",
+    "duration('5m') < failing_for && duration('5m') >= failing_for",
+    "health == 'Current' && failing_for > duration('0s')",
+    "health in ['InProgress', 'Suspended'] && duration('1h') == failing_for",
+    "size(dependents) == 3 && dependents.size() == 4",
+    "size(dependencies) < 0",
+    "workload.desired <= -1",
+    "!(workload.desired >= 0)",
+    "2 > workload.desired && workload.desired >= 2",
+    "ref.name < ref.name || ref.name != ref.name",
+    "!(object.spec.x.y == object.spec.x.y)",
+    "!(workload.ready <= workload.ready)",
+    "object.spec.x == 'a' && object.spec.x in ['b', 'c']",
+    "old.spec.x.contains('ab') && !old.spec.x.contains('a')",
     "!(failing_for < duration('1h30m')) && failing_for < duration('1.5h')",
 ]
 
@@ -99,6 +124,7 @@ def test_words_are_asked_of_a_variable_outside_of_a_negation() -> None:
 
 TEXTS = st.sampled_from(["", "a", "b", "ab", "ba", "aab", "Failed", "a b"])
 FIELDS = st.sampled_from(["ready.reason", "ready.message", "stalled.reason", "ref.name", "event.message"])
+COUNTS = st.sampled_from(["size(dependents)", "dependencies.size()", "workload.ready", "workload.desired"])
 TIMES = st.sampled_from([0, 100, 500, 1_000, 60_000, 90_000])
 
 
@@ -133,6 +159,10 @@ LEAVES = st.one_of(
     st.builds(
         "failing_for {} duration('{}ms')".format, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), TIMES
     ),
+    st.builds("{1} {0} {1}".format, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), FIELDS),
+    st.builds("{} {} {}".format, COUNTS, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), st.integers(-1, 3)),
+    st.builds("{} {} {}".format, st.integers(-1, 3), st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), COUNTS),
+    st.builds("object.spec.x {} {!r}".format, st.sampled_from(["==", "!="]), TEXTS),
     st.builds("{}.{}(d, {})".format, st.sampled_from(["dependents", "dependencies"]),
               st.sampled_from(["exists", "all"]), ENTRIES),
 )  # fmt: skip
@@ -153,6 +183,8 @@ OBJECTS = st.fixed_dictionaries(
         "failing_for": st.one_of(TIMES, st.integers(0, 100_000)).map(lambda many: timedelta(milliseconds=many)),
         "dependents": OTHERS,
         "dependencies": OTHERS,
+        "workload": st.fixed_dictionaries({"ready": st.integers(0, 3), "desired": st.integers(0, 3)}),
+        "object": st.one_of(st.just({}), st.fixed_dictionaries({"spec": st.fixed_dictionaries({"x": TEXTS})})),
     }
 )
 
@@ -165,4 +197,5 @@ def test_what_is_true_of_some_object_is_never_called_impossible(source: str, obj
         return
     for values in objects:
         real = values | ({"suspended": True} if values["health"] == "Suspended" else {})
+        real |= {"failing_for": timedelta(0)} if values["health"] in AT_EASE else {}
         assert expression.evaluate(activation(real)).value is not True, values
