@@ -90,6 +90,7 @@ def _take(found: _Files, document: Document) -> None:
     builder = Builder(document)
     match shape:
         case schema.RuleDocument():
+            _tell_replaced(found, document, found.rules.get(name))
             found.rules[name], found.sources[name] = builder.rule(shape), document
         case schema.OverlayDocument():
             _overlay(found, builder, shape)
@@ -104,6 +105,15 @@ def _take(found: _Files, document: Document) -> None:
         case _:
             _detector(found, builder, shape)
     found.problems.extend(builder.problems)
+
+
+def _tell_replaced(found: _Files, document: Document, former: Rule | None) -> None:
+    """Warn of a rule that takes the place of another one: that is what a name is for, and easily not what is meant."""
+    if former is not None and former.file != document.file:
+        text = (
+            f"replaces rule {former.name!r} of {former.file}:{former.line}; to change only some of it, use an overlay"
+        )
+        found.warnings.append(document.problem(text, ("metadata", "name")))
 
 
 def _detector(found: _Files, builder: Builder, shape: schema.DetectorDocument) -> None:

@@ -500,3 +500,30 @@ def test_an_overlay_and_a_detector_that_change_nothing_are_told() -> None:
     assert told("Rule", "r", "{overlay: true, severity: critical}", rule) == []
     (detector,) = told("Detector", "two-owners", "{}")
     assert detector.startswith("r.yaml:2:1: changes nothing: say enabled")
+
+
+def rule(name: str, more: str = "") -> str:
+    spec = f"\n  match: {FAILED}\n  severity: info\n  summary: x\n{more}{EXAMPLES}"
+    return route(name, spec).replace("kind: Route", "kind: Rule")
+
+
+def replaced(*texts: str) -> list[str]:
+    return [str(problem) for problem in compile_rules((f"{at}.yaml", text) for at, text in enumerate(texts)).problems]
+
+
+def test_a_rule_that_takes_the_place_of_another_is_told_with_both_places() -> None:
+    assert replaced(rule("a") + rule("r"), rule("b") + rule("r")) == [
+        "1.yaml:17:18: metadata.name: replaces rule 'r' of 0.yaml:15; to change only some of it, use an overlay"
+    ]
+
+
+def test_each_of_several_rules_of_one_name_tells_which_one_it_replaces() -> None:
+    assert [text.partition(";")[0] for text in replaced(rule("r"), rule("r"), rule("r"))] == [
+        "1.yaml:4:18: metadata.name: replaces rule 'r' of 0.yaml:2",
+        "2.yaml:4:18: metadata.name: replaces rule 'r' of 1.yaml:2",
+    ]
+
+
+def test_an_overlay_and_what_only_shares_a_name_replace_nothing() -> None:
+    overlay = route("r", "{overlay: true, severity: critical}").replace("kind: Route", "kind: Rule")
+    assert replaced(rule("r"), overlay, route("r", "{targets: log}")) == []
