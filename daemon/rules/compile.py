@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from daemon.model.errors import ConfigError, Problem
@@ -146,6 +148,7 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
     if model is None:
         known = ", ".join(schema.BY_KIND)
         text = f"unknown kind {kind!r}, there are {known}" if "kind" in data else f"no kind, there are {known}"
+        text += _meant(str(kind), schema.BY_KIND)
         found.problems.append(document.problem(text, ("kind",)))
         return None
     spec = data.get("spec")
@@ -156,7 +159,7 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
     except ValidationError as error:
         metadata = data.get("metadata")
         found.broken.add(str(metadata.get("name")) if isinstance(metadata, dict) else "")
-        told = [_told(document, each) for each in error.errors(include_url=False)]
+        told = [_told(document, model, each) for each in error.errors(include_url=False)]
         builder = Builder(document)
         if model is schema.ProcedureDocument and isinstance(spec, dict):
             builder.loose_checks(spec)
@@ -167,15 +170,20 @@ def _shaped(found: _Files, document: Document) -> schema.AnyDocument | None:
         return None
 
 
-def _told(document: Document, error: ErrorDetails) -> Problem:
+def _meant(word: str, known: Iterable[str]) -> str:
+    """Return the question whether a word that is near to this one was meant; empty where none is near."""
+    near = get_close_matches(word, sorted(known), 1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _told(document: Document, model: type[BaseModel], error: ErrorDetails) -> Problem:
     """Return pydantic's error as a sentence with its place."""
     path: Path = error["loc"]
     match error["type"]:
         case "extra_forbidden":
-            near = get_close_matches(str(path[-1]), _KNOWN_KEYS, 1)
-            if near == [path[-1]]:
-                return document.problem(f"the key {path[-1]!r} is not allowed here", path, key=True)
-            text = f"unknown key {path[-1]!r}" + (f", did you mean {near[0]!r}?" if near else "")
+            key = str(path[-1])
+            start = "the key {!r} is not allowed here" if key in _KNOWN_KEYS else "unknown key {!r}"
+            text = start.format(key) + _meant(key, _allowed(model, path))
             return document.problem(text, path, key=True)
         case "missing":
             return document.problem(f"{path[-1]!r} is missing", path)
@@ -185,6 +193,25 @@ def _told(document: Document, error: ErrorDetails) -> Problem:
             return document.problem(of_shape(error["type"], error["msg"], path, error.get("ctx", {})), path)
 
 
+def _allowed(model: type[BaseModel], path: Path) -> Iterable[str]:
+    """Return the keys that may be written where a path ends, in a document of this shape."""
+    for part in path[:-1]:
+        if isinstance(part, str):
+            model = _shape_in(_fields(model)[part].annotation) or model
+    return _fields(model)
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _shape_in(annotation: object) -> type[BaseModel] | None:
+    """Return the shape that a type speaks of: itself, or what it lists."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_shape_in, get_args(annotation))), None)
+
+
 def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> None:
     """Change a few fields of a rule that an earlier document gave."""
     name, spec = shape.metadata.name, shape.spec
@@ -192,7 +219,7 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
     if rule is None and name in found.broken:
         return
     if rule is None:
-        builder.refuse(f"no rule {name!r} stands before this overlay", "metadata", "name")
+        builder.refuse(_without_rule(name, found.rules), "metadata", "name")
         return
     if spec.model_fields_set <= {"overlay"}:
         text = "changes nothing: say enabled, severity, for, keep_firing_for, route, labels or examples"
@@ -210,6 +237,14 @@ def _overlay(found: _Files, builder: Builder, shape: schema.OverlayDocument) -> 
     found.rules[name] = builder.revised(changed, shape)
 
 
+def _without_rule(name: str, rules: Iterable[str]) -> str:
+    """Say of an overlay that changes no rule what to do about it."""
+    if name in catalogue.DETECTORS:
+        return f"{name!r} is a detector and has no overlay: write kind: Detector, without overlay"
+    text = f"no rule {name!r} stands before this overlay{_meant(name, rules)}"
+    return f"{text.removesuffix('?')}: if it is a shipped one, put `shipped` before this file"
+
+
 def _check_references(found: _Files) -> None:
     """Note recovery procedures and inhibiting rules that no file gives, and rules that keep each other quiet."""
     rules = found.rules.keys() | found.broken | catalogue.DETECTORS
@@ -220,9 +255,8 @@ def _check_references(found: _Files) -> None:
             known = rules - {name} if inhibits else procedures
             if wanted in known:
                 continue
-            near = get_close_matches(wanted, known, 1)
             text = "no other rule or detector is called" if inhibits else "unknown procedure"
-            text += f" {wanted!r}" + (f", did you mean {near[0]!r}?" if near and wanted != name else "")
+            text += f" {wanted!r}" + (_meant(wanted, known) if wanted != name else "")
             found.problems.append(document.problem(text, path))
     for ring in _rings({name: rule for name, rule in found.rules.items() if rule.enabled}):
         inhibitors = [each.rule for each in found.rules[ring[0]].inhibited_by]

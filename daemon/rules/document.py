@@ -93,7 +93,7 @@ class Document:
 def read(file: str, text: str) -> tuple[list[Document], list[Problem]]:
     """Return the documents of a file and everything wrong in it; after a syntax error what stood before is kept."""
     if len(text) > MAX_CHARACTERS:
-        return [], [Problem(f"the file has {len(text)} characters, at most {MAX_CHARACTERS} are read: split it", file)]
+        return [], [Problem(f"the file has more than {MAX_CHARACTERS} characters: split it", file)]
     reader = _Reader(file, text)
     documents: list[Document] = []
     try:
