@@ -4,8 +4,10 @@ The only file that knows the CEL library. Its traps are handled here: a run-time
 so only a BOOL that `is True` counts; the iteration budget raises; and nothing limits memory, so whatever could grow a
 string is refused at load.
 
-Limits: 2,000 characters; nesting depth 32 and 10,000 iterations (both the library's). Columns inside a folded YAML
-scalar (`>` or a plain one over several lines) are those of the joined text.
+Of Flux's extensions it has strings, optional values and encoders, and bindings besides. Limits: the library has no
+sets, and compares a whole number with a fraction only where the type of one is not known (`object`), not in `workload`.
+2,000 characters; nesting depth 32 and 10,000 iterations (both the library's). Columns inside a folded YAML scalar (`>`
+or a plain one over several lines) are those of the joined text.
 """
 
 import re
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+from cel_expr_python.ext import ext_bindings, ext_encoders, ext_optional, ext_strings
 
 from daemon.flux.fields import seconds
 from daemon.model.errors import ConfigError, Problem
@@ -25,6 +27,8 @@ MAX_LENGTH = 2_000
 """Characters of one expression (promises: fault 44)."""
 MAX_PLUS = 8
 """Additions in one expression: nested bindings of x + x double a string each time; eight give at most 256 times it."""
+MAX_ENCODES = 4
+"""Calls of base64.encode in one expression: each makes a third more, so four one in another three times as much."""
 GROWING = ("replace", "join", "format")
 """String functions whose result can be the product of two messages: 32 kB times 32 kB is a gigabyte."""
 
@@ -54,13 +58,19 @@ NAMES = frozenset(_TYPES)
 _NOT_LOADED: dict[str, object] = {name: {} for name in scope.LAZY}
 _ENV = cel.NewEnv(
     variables=_TYPES,
-    extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_bindings.ExtBindings()],
+    extensions=[
+        ext_optional.ExtOptional(),
+        ext_strings.ExtStrings(),
+        ext_bindings.ExtBindings(),
+        ext_encoders.ExtEncoders(),
+    ],
 )
 _STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
 _COMMENT = re.compile(r"//[^\n]*")
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)")
 _FIELD = re.compile(r"(?<![\w.])([a-z]+)\.\??([A-Za-z_]\w*)(?!\w|\()")
 _GROWING = re.compile(rf"\.({'|'.join(GROWING)})\s*\(")
+_ENCODE = re.compile(r"(?<![\w.])base64\s*\.\s*encode(?!\w)")
 _LIST = re.compile(rf"(?<![\w.])({'|'.join(scope.LISTS)})\b\s*")
 _MACRO = re.compile(r"\.\s*(filter|exists|exists_one|all|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _ENTRY = re.compile(r"\[[^\]]*\]\s*\.\??([A-Za-z_]\w*)(?!\w|\()")
@@ -269,6 +279,11 @@ def _refusals(bare: str) -> Iterator[tuple[str, int]]:
     plus = [index for index, letter in enumerate(bare) if letter == "+"]
     for index in plus[MAX_PLUS : MAX_PLUS + 1]:
         yield f"at most {MAX_PLUS} additions are allowed in one expression", index
+    for encode in list(_ENCODE.finditer(bare))[MAX_ENCODES : MAX_ENCODES + 1]:
+        yield (
+            f"base64.encode() is allowed at most {MAX_ENCODES} times in one expression: each makes it grow",
+            encode.start(),
+        )
     for found in _GROWING.finditer(bare):
         yield f"{found.group(1)}() can grow without bound: use contains(), matches() or exists()", found.start()
     for found in _FIELD.finditer(bare):

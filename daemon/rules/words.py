@@ -9,6 +9,11 @@ from difflib import get_close_matches
 
 _UNKNOWN = re.compile(r"undeclared reference to '([^']+)'")
 _OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '\((.*)\)'")
+_PACKAGES = {
+    "base64": "base64 has only base64.encode(bytes) and base64.decode(text)",
+    "sets": "the functions of sets are not there: write exists() or all() over the list",
+}
+"""Names before a dot that are no variables."""
 _END = "<EOF>"
 _SIGNS = {"and": "&&", "or": "||", "is": "==", "not": "!"}
 _KINDS = (
@@ -104,6 +109,8 @@ def of_shape(kind: str, message: str, path: Sequence[str | int], context: Mappin
 
 
 def _unknown(name: str, names: Sequence[str], *, call: bool) -> str:
+    if name in _PACKAGES:
+        return _PACKAGES[name]
     if call and name in FUNCTIONS:
         return f"{name}() is not used like this"
     if call:

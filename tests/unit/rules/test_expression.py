@@ -67,6 +67,7 @@ def refused(source: str, line: int = 0, column: int = 0) -> Problem:
         "object.metadata.labels['team'] == 'net' && 'team' in object.metadata.labels",
         "(ready.status == 'False' ? 1 : 2) == 1",
         "timestamp('2026-01-01T00:00:00Z') < timestamp('2026-01-02T00:00:00Z')",
+        "base64.encode(bytes(ref.name)) == 'Y2lsaXVt' && string(base64.decode('Y2lsaXVt')) == ref.name",
     ],
 )
 def test_the_language_we_rely_on_says_true(source: str) -> None:
@@ -123,6 +124,8 @@ def test_an_expression_names_the_variables_it_reads() -> None:
         "ready.message.matches(ref.name + '(')",
         "object.spec.nope == 1 && ready.reason == 'UpgradeFailed'",
         "object.metadata.name < 3",
+        "base64.decode(ref.namespace) == b''",
+        "string(base64.decode('/w==')) == ''",
     ],
 )
 def test_f045_a_run_time_error_is_neither_true_nor_false(source: str) -> None:
@@ -147,6 +150,7 @@ def test_f043_a_comprehension_bomb_is_stopped_and_is_an_error() -> None:
         "cel.bind(x, health + health + health + health + health, cel.bind(y, x + x + x + x + x + x, y != ''))",
         "ready.message.replace('e', ready.message) != ''",
         "[ready.message, 'x'].join(ready.message) != ''",
+        f"{'base64.encode(bytes(' * 5}health{'))' * 5} != ''",
         "'%s%s%s'.format([ready.message, ready.message, ready.message]) != ''",
     ],
 )
@@ -225,6 +229,8 @@ def test_f044_deep_nesting_is_refused_and_never_crashes(source: str) -> None:
         ("dependents[0].nam == 'x'", 10, 23, "an entry of dependents has no field 'nam'"),
         ("dependents.filter(d, true).all(e, e.?age.orValue('') == '')", 10, 46, "has no field 'age'"),
         ("dependents.all(d, (d.name == 'x') && d.nam == 'x')", 10, 48, "has no field 'nam'"),
+        ("base64.encod(b'x') == ''", 10, 9, "base64 has only base64.encode(bytes) and base64.decode(text)"),
+        ("sets.contains(['a'], [health])", 10, 9, "the functions of sets are not there: write exists() or all()"),
         ("now > timestamp('2026-01-01T00:00:00Z')", 10, 9, "nothing is called now"),
     ],
 )
