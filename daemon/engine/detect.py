@@ -185,7 +185,7 @@ def not_observed(world: World, known: Known) -> Draft | None:
         said += "its controller does nothing, though Ready still says True"
     elif _is_untouched(state):
         shard = state.labels.get(SHARD, "")
-        said = "was never looked at since it is there: its controller does nothing"
+        said = "nobody has looked at it since it is there: its controller does nothing"
         said += f", or none runs for shard {shard}" if shard else ""
     else:
         return None

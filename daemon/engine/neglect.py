@@ -104,7 +104,7 @@ def suspended_long(world: World, known: Known) -> Draft | None:
     return Draft(
         "suspended-long",
         Severity.INFO,
-        f"is suspended{by} for more than a day: it takes no change from Git",
+        f"is suspended{by} since {known.suspended_at:%Y-%m-%d %H:%M} UTC: it takes no change from Git",
         max(0.0, FORGOTTEN_AFTER - before),
         next_step=f"Resume it: {resuming(ref)}",
     )

@@ -53,7 +53,7 @@ def test_what_nobody_ever_looked_at_is_told_with_its_shard(observed):
     waits = cluster.state("Kustomization", "b", waiting("apps/a"), depends_on=needs(ref("Kustomization", "a")))
     story = Story().see(new, waits).wait(91)
     assert story.case.incident.cause.endswith(
-        "was never looked at since it is there: its controller does nothing, or none runs for shard s9"
+        "nobody has looked at it since it is there: its controller does nothing, or none runs for shard s9"
     )
     assert [member.ref.name for member in story.case.incident.dependents] == ["b"]
 

@@ -87,14 +87,21 @@ def test_a_forgotten_suspension_is_told_on_the_page_with_whose_it_was():
     finding = found(story.wait(1), "suspended-long")
     assert finding is not None
     assert finding.severity is Severity.INFO
-    assert finding.summary == "is suspended by flux for more than a day: it takes no change from Git"
+    assert finding.summary == f"is suspended by flux since {T0:%Y-%m-%d %H:%M} UTC: it takes no change from Git"
     assert story.reasons == []
 
 
 def test_a_suspension_of_unknown_origin_names_nobody():
     story = Story().see(Cluster().state("Kustomization", "a", ready(), suspended=True)).wait(DAY)
-    assert summary(story, "suspended-long").startswith("is suspended for more than a day")
-    assert story.case.incident.cause.startswith("Kustomization apps/a: is suspended for more")
+    assert summary(story, "suspended-long").startswith("is suspended since 20")
+    assert story.case.incident.cause.startswith("Kustomization apps/a: is suspended since 20")
+
+
+def test_a_suspension_that_only_begins_is_not_said_to_last_for_a_day():
+    story = Story().see(Cluster().state("Kustomization", "a", ready(), suspended=True)).wait(100)
+    (finding,) = story.world.findings.values()
+    assert (finding.test, finding.state) == ("suspended-long", FindingState.PENDING)
+    assert finding.summary == f"is suspended since {T0:%Y-%m-%d %H:%M} UTC: it takes no change from Git"
 
 
 LABELS = {"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/component": "helm-controller"}
