@@ -79,7 +79,7 @@ def _trace(what: str, told: Mapping[str, object]) -> list[str]:
     for clause in _maps(told.get("clauses")):
         held = clause.get("held")
         mark = "?" if held is None else "✓" if held else "✗"
-        lines.append(f"  {mark} {_of(clause, 'name')}: wanted {_of(clause, 'wanted')}, was {_of(clause, 'seen')}")
+        lines.append(f"  {mark} {_of(clause, 'name')}: wanted {_of(clause, 'wanted')}, saw {_of(clause, 'seen')}")
     return lines
 
 

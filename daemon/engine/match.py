@@ -14,7 +14,7 @@ from daemon.engine.facts import Facts
 from daemon.engine.graph import owners_of
 from daemon.engine.pattern import advance, told
 from daemon.engine.rolling import moving_until
-from daemon.engine.temporal import waited
+from daemon.engine.temporal import kept, waited
 from daemon.engine.world import Known, World
 from daemon.model.findings import Clause, Trace
 from daemon.model.objects import Health, ObjectState
@@ -98,6 +98,11 @@ def out_of_force(world: World) -> frozenset[str]:
 
 def trace(world: World, known: Known, rule: Rule) -> Trace:
     """Return every clause of one rule against one object: what was wanted, what was seen, where it stopped."""
+    found = _traced(world, known, rule)
+    return replace(found, clauses=(*found.clauses, *kept(world, Fingerprint(rule.name, known.state.ref))))
+
+
+def _traced(world: World, known: Known, rule: Rule) -> Trace:
     state = shown(known)
     clauses = (*_in_force(world, rule), *rule.match.clauses(state, None if rule.temporal else known.health))
     if not all(clause.held for clause in clauses):

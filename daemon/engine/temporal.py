@@ -47,6 +47,16 @@ def waited(world: World, fingerprint: Fingerprint) -> tuple[Clause, ...]:
     return (Clause("for", f"{hold:g} s", f"{age:g} s", held=finding.state is FindingState.FIRING),)
 
 
+def kept(world: World, fingerprint: Fingerprint) -> tuple[Clause, ...]:
+    """Return since when a finding is only kept, for "why" and "why not"; nothing for one that is not."""
+    finding = world.findings.get(fingerprint)
+    if finding is None or finding.state is not FindingState.RESOLVED:
+        return ()
+    _, keep = world.holds[fingerprint]
+    age = (world.now - finding.since).total_seconds()
+    return (Clause("keep_firing_for", f"{keep:g} s", f"{age:g} s since it last held: it is told on", held=True),)
+
+
 def drop(world: World, fingerprint: Fingerprint) -> None:
     """Forget a finding at once, and let its incident look again."""
     del world.findings[fingerprint], world.holds[fingerprint]

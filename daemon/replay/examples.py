@@ -85,7 +85,7 @@ def difference(result: ExampleResult) -> list[str]:
         lines += [f" {name}: {wanted}"] if same else [f"-{name}: {wanted}", f"+{name}: {seen}"]
     for clause in result.clauses:
         mark = {True: "✓", False: "✗", None: "?"}[clause.held]
-        lines.append(f" {mark} {clause.name}: wanted {clause.wanted}, was {clause.seen}")
+        lines.append(f" {mark} {clause.name}: wanted {clause.wanted}, saw {clause.seen}")
     return lines
 
 

@@ -98,9 +98,9 @@ def test_a_failed_example_shows_what_was_expected_what_came_and_where_it_stopped
         "  +state: pending",
         "  -severity: critical",
         "  +severity: warning",
-        "   ✓ kind: wanted Kustomization, was Kustomization",
-        "   ✓ health: wanted Failed, was Failed",
-        "   ✗ for: wanted 60 s, was 30 s",
+        "   ✓ kind: wanted Kustomization, saw Kustomization",
+        "   ✓ health: wanted Failed, saw Failed",
+        "   ✗ for: wanted 60 s, saw 30 s",
     ]
     document = json.loads(fluxmedic("rules", "test", str(tmp_path), "-o", "json").stdout)
     assert document["items"][0]["expected"] == {"state": "firing", "severity": "critical"}

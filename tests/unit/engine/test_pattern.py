@@ -332,6 +332,19 @@ def test_why_says_how_long_a_finding_has_held():
     assert clause(story.wait(6)) == Clause("for", "10 s", "10 s", held=True)
 
 
+def test_why_says_of_what_is_over_how_long_it_is_kept():
+    cluster = Cluster()
+    story = Story(HEAD + "  match: {kind: Kustomization, health: Failed}\n  keep_firing_for: 10m\n")
+    story.see(cluster.state("Kustomization", "a", failing())).wait(5)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(30).give(Tick(story.at))
+    assert [(each.name, each.held) for each in clauses(story)] == [
+        ("kind", True),
+        ("health", False),
+        ("keep_firing_for", True),
+    ]
+    assert clause(story).seen == "30 s since it last held: it is told on"
+
+
 def test_time_is_never_asked_about_twice_for_one_wait():
     story = Story(QUIET).see(Cluster().state("Kustomization", "a", progressing()))
     for number in range(20):
