@@ -39,7 +39,7 @@ QUIET = """
 apiVersion: fluxmedic.dev/v1
 kind: Window
 metadata: {name: always}
-spec: {days: [mon, tue, wed, thu, fri, sat, sun], from: "00:00", to: "00:00", quiet: true}
+spec: {days: [mon, tue, wed, thu, fri, sat, sun], from: "00:00", to: "23:59", quiet: true}
 """
 KEEPS = QUIETER.replace("severity: warning", "keep_firing_for: 5m")
 
