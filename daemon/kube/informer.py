@@ -304,7 +304,7 @@ def _seen(raw: Json) -> Seen:
 
 def _metadata(raw: Json, name: str) -> str:
     metadata = raw.get("metadata")
-    value = metadata.get(name) if isinstance(metadata, Mapping) else None
+    value = metadata.get(name) if isinstance(metadata, dict) else None  # as orjson gives it
     return value if isinstance(value, str) else ""
 
 

@@ -65,13 +65,12 @@ class KeyedInbox:
     def put(self, signal: Arrival) -> None:
         """Take a signal; merge it with the one that waits under the same key."""
         self.received += 1
-        match signal:
-            case ObjectChanged() | ObjectGone() | Unread():
-                self._put_object(signal)
-            case EventSeen():
-                self._put_event(signal)
-            case _:
-                self._put_other(signal)
+        if isinstance(signal, AboutObject):
+            self._put_object(signal)
+        elif isinstance(signal, EventSeen):
+            self._put_event(signal)
+        else:
+            self._put_other(signal)
         self._bell.set()
 
     def take(self) -> Signal | None:
