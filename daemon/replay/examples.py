@@ -134,7 +134,22 @@ def _compared(
     if example.expect.severity is not None:
         wanted.append(("severity", example.expect.severity.word))
         seen.append(("severity", _severity(world, test, shown)))
+    if example.expect.root:
+        wanted.append(("root", example.expect.root))
+        seen.append(("root", _root(world, ref)))
+    if example.expect.says:
+        summary, said = finding.summary if finding is not None else NONE, example.expect.says
+        wanted.append(("says", said))
+        seen.append(("says", said if said in summary else summary))
     return tuple(wanted), tuple(seen)
+
+
+def _root(world: World, ref: ObjectRef) -> str:
+    """Return the root of the incident that an object is in, as an example writes it."""
+    case = world.case_of(ref)
+    if case is None:
+        return NONE
+    return "self" if case.incident.root == ref else str(case.incident.root)
 
 
 def _is_kept(finding: Finding) -> bool:
@@ -153,6 +168,10 @@ def _sentence(name: str, wanted: str, seen: Iterable[tuple[str, str]], example: 
     was = dict(seen)[name]
     if name == "severity":
         return f"expected severity {wanted}, the rule's is {was}"
+    if name == "root":
+        return f"expected the root {wanted}, it was {was}"
+    if name == "says":
+        return f"expected a summary with {wanted!r}, it was {was!r}"
     return f"expected {wanted}, was {was} after {example.after:g} s"
 
 

@@ -347,8 +347,9 @@ class Builder:
         if kind not in match.kinds:
             self.refuse(f"the rule is not about {kind}", "spec", "examples", index, "object", "kind")
         given = tuple(self._given(index, number, each) for number, each in enumerate(shape.given))
-        severity = shape.expect.severity
-        expect = Expect(shape.expect.state, Severity[severity.upper()] if severity else None)
+        wanted = shape.expect
+        severity = Severity[wanted.severity.upper()] if wanted.severity else None
+        expect = Expect(wanted.state, severity, wanted.root, wanted.says)
         return Example(
             shape.name,
             given,

@@ -264,6 +264,10 @@ class Expect:
     state: str
     """firing, pending or none."""
     severity: Severity | None = None
+    root: str = ""
+    """Of the incident that its object is in then: self, none (no incident) or Kind/namespace/name; empty: not asked."""
+    says: str = ""
+    """What the summary must have in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,11 +192,17 @@ class GivenShape(SaysShape):
     others: list[OtherShape] = Field(default=[], max_length=50)
 
 
+ROOT = r"^(self|none|[A-Za-z]+/([a-z0-9.-]+/)?[a-z0-9.:-]+)$"
+"""The object itself, nobody, or KIND/NAMESPACE/NAME (KIND/NAME of what belongs to no namespace)."""
+
+
 class ExpectShape(Shape):
     """How an example must end."""
 
     state: Literal["firing", "pending", "none"]
     severity: SeverityWord | None = None
+    root: str = Field(default="", pattern=ROOT)
+    says: str = ""
 
 
 class ObjectShape(Shape):

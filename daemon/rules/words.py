@@ -51,6 +51,7 @@ _SHAPES = {
 """What pydantic's errors mean to somebody who writes YAML; nothing has a least length but one."""
 _PATTERNS = {
     "rule": "this is no name of a rule or detector",
+    "root": "a root is self, none or KIND/NAMESPACE/NAME",
     "metadata": "a name has lower-case letters, digits, dashes and dots, and begins and ends with a letter or a digit",
     "from": "a time of day is written as 22:30, in quotes",
     "to": "a time of day is written as 22:30, in quotes",
