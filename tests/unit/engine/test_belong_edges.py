@@ -222,3 +222,12 @@ def test_a_check_that_names_a_well_workload_first_still_goes_to_the_incident_tha
     story.lose(ref("HelmRelease", "db")).wait(1)
     story.see(cluster.state("Kustomization", "net", unhealthy("DaemonSet/apps/agent", "DaemonSet/apps/cni"))).wait(6)
     assert member_of(story, "net") == {"db"}
+
+
+def test_what_nobody_looks_at_is_told_with_one_of_its_kind_that_does_not_come_along():
+    cluster = Cluster()
+    story = Story(RULES.replace("health: Failed", "health: InProgress, name: a"))
+    story.see(cluster.state("Kustomization", "a", progressing(), timeout=30.0)).wait(10)
+    story.see(cluster.state("Kustomization", "b", ready(), generation=3, observed_generation=2)).wait(200)
+    assert story.case.incident.root == ref("Kustomization", "a")
+    assert "Kustomization/apps/b" in story.members()
