@@ -18,6 +18,10 @@ INTERVAL, RETRY, POLL = 300.0, 30.0, 30.0
 SOURCE_INTERVAL = 60.0
 TIMEOUT, RELEASE_TIMEOUT = 45.0, 60.0
 LOST = "failed to checkout and determine revision: unable to list remote for '{}': dial tcp: i/o timeout"
+BUSY = (
+    "failed to checkout and determine revision: unable to list remote for '{0}': "
+    'unexpected requesting "{0}/info/refs?service=git-upload-pack" status code: 503'
+)
 DOWN = "failed to fetch Helm repository index: failed to fetch {}/index.yaml : 503 Service Unavailable"
 FIRST_TROUBLES = {
     "build": ("BuildFailed", "kustomize build failed: accumulating resources: open apps/{}/service.yaml: no such file"),
@@ -47,6 +51,8 @@ class Flux:
         self.controllers: dict[Key, Controller] = {}
         self.down: set[Key] = set()
         """Sources that do not answer."""
+        self.busy: set[Key] = set()
+        """Sources of the one Git server that answers 503 to all of them."""
         self.blame: dict[Key, set[Key]] = defaultdict(set)
         """Whom each failing object waited for at its last failing write."""
         self.ever: dict[Key, set[Key]] = defaultdict(set)
@@ -93,8 +99,8 @@ class Flux:
         while True:
             yield self.api.random.uniform(0.2, 1.0)
             head = len(self.layout.commits[key]) - 1
-            if key in self.down:
-                said = LOST.format(url)
+            if key in self.down | self.busy:
+                said = (BUSY if key in self.busy else LOST).format(url)
                 self._say(key, "False", "GitOperationFailed", said, retry=True, more={"FetchFailed": ("True", said)})
                 self._fails(key)
             elif (self.api.get(key) or {}).get("status", {}).get("artifact", {}).get("revision") != revision(key, head):
@@ -122,7 +128,7 @@ class Flux:
         self.api.put(key, change)
 
     def _repository(self, key: Key) -> Generator[Pause, None, None]:
-        url = f"https://charts.example.com/{key[1]}"
+        url = f"https://charts.{key[1]}.example.com"  # a server of its own: two that are down are two causes
         self.api.put(key, lambda body: body.update(spec={"url": url, "interval": "1m"}))
         while True:
             yield self.api.random.uniform(0.2, 0.8)
@@ -144,7 +150,7 @@ class Flux:
                 yield Idle(INTERVAL)
                 continue
             if unit.source in self.down:
-                url = f"https://charts.example.com/{unit.key[1]}/{unit.key[2]}-{version}.tgz"
+                url = f"https://charts.{unit.key[1]}.example.com/{unit.key[2]}-{version}.tgz"
                 said = f"chart pull error: failed to download chart for remote reference: failed to fetch {url} : 503"
                 self._say(key, "False", "ChartPullError", said, retry=True, more={"FetchFailed": ("True", said)})
                 self._fails(key, unit.source)

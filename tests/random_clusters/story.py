@@ -207,6 +207,13 @@ def _source_down(teller: Teller, taken: set[Key]) -> Fault | None:
     return Fault("source-down", frozenset({source}), lambda: teller.flux.down.discard(source))
 
 
+def _server_busy(teller: Teller, taken: set[Key]) -> Fault | None:
+    """The Git server answers 503: one cause, however many repositories it has."""
+    served = [key for key in teller.layout.commits if key not in taken]
+    teller.flux.busy.update(served)
+    return Fault("server-busy", frozenset(served), teller.flux.busy.clear) if served else None
+
+
 def _charts_down(teller: Teller, taken: set[Key]) -> Fault | None:
     unit = teller.pick(taken, _release)
     if unit is None or unit.source in taken:
@@ -294,6 +301,7 @@ FAULTS: dict[str, Callable[[Teller, set[Key]], Fault | None]] = {
     },
     "denied": _denied,
     "source-down": _source_down,
+    "server-busy": _server_busy,
     "charts-down": _charts_down,
     "missing-need": _missing_need,
     "missing-source": _missing_source,
