@@ -4,10 +4,12 @@ Open incidents keep their id, thread and history; their findings are derived aga
 What was in flight is asked about, never repeated blindly.
 """
 
+from daemon.engine.suppress import is_owed
+from daemon.engine.timeline import remind
 from daemon.engine.world import Case, World
 from daemon.model.effects import RunAction, Send
 from daemon.model.incidents import Incident, Role
-from daemon.model.notices import Notification
+from daemon.model.notices import Notification, Reason
 from daemon.model.signals import Restored
 
 
@@ -36,6 +38,9 @@ def _incident(world: World, incident: Incident) -> None:
     case.attempts = incident.remediation.attempt if incident.remediation else 0
     world.cases[incident.id] = case
     if not case.open:
+        if is_owed(incident):
+            remind(case, Reason.RESOLVED)
+            world.touch(incident.id)
         return
     for member in incident.members:
         if member.role is Role.RELATED:

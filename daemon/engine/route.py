@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from daemon.engine.suppress import keep_back, suppressed
-from daemon.engine.timeline import remind
+from daemon.engine.suppress import OVER, is_owed, keep_back, suppressed
+from daemon.engine.timeline import remind, tell
 from daemon.engine.world import Case, World
 from daemon.model.effects import SaveOutbox, Send
 from daemon.model.findings import Severity
@@ -50,6 +50,8 @@ def announce(world: World, case: Case) -> None:
     case.pending.clear()
     quiet = suppressed(world, case)
     if quiet is None:
+        if reason is Reason.RESOLVED and is_owed(case.incident):
+            tell(world, case, "notice", f"sent now {OVER}: the quiet is over")
         _send(world, case, reason)
         return
     keep_back(world, case, quiet, reason.value)

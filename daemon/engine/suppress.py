@@ -12,10 +12,14 @@ from fnmatch import fnmatchcase
 from daemon.engine.timeline import tell_once
 from daemon.engine.world import Case, World
 from daemon.model.findings import Finding, FindingState, Severity
-from daemon.model.notices import Silence
+from daemon.model.incidents import Incident
+from daemon.model.notices import Reason, Silence
 from daemon.model.refs import Fingerprint
 from daemon.rules.ruleset import Inhibitor
 
+NOT_SENT = "not sent"
+OVER = f"({Reason.RESOLVED.value})"
+"""How the end of an incident stands in its notices."""
 LOOK_AGAIN = 30.0
 """Seconds between two looks whether an inhibiting finding still fires."""
 
@@ -43,8 +47,14 @@ def suppressed(world: World, case: Case) -> Suppression | None:
 
 def keep_back(world: World, case: Case, found: Suppression, what: str) -> None:
     """Write down once that something was not sent, and ask to look again when the quiet ends."""
-    tell_once(world, case, "notice", f"not sent ({what}): {found.text}", f"{what}: {found.text}")
+    tell_once(world, case, "notice", f"{NOT_SENT} ({what}): {found.text}", f"{what}: {found.text}")
     world.at(found.until, case.incident.id)
+
+
+def is_owed(incident: Incident) -> bool:
+    """Say whether the end of an incident was kept back and not told since: its timeline knows, over restarts too."""
+    told = [entry.text for entry in incident.timeline if entry.kind == "notice" and OVER in entry.text]
+    return bool(told) and told[-1].startswith(NOT_SENT)
 
 
 def silenced_by(world: World, case: Case) -> Silence | None:

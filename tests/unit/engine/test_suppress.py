@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from daemon.engine.suppress import inhibitor_of
 from daemon.model.notices import Silence
-from daemon.model.signals import Command
+from daemon.model.signals import Command, Restored
 from tests.builders import RULES, T0, Cluster, Story, failing, ready
 
 DOCUMENT = "\n---\napiVersion: fluxmedic.dev/v1\n"
@@ -59,6 +59,22 @@ def test_the_end_of_what_was_told_before_a_silence_is_told_behind_it():
     assert notices(story)[-1] == "not sent (resolved): silenced by ada until 2026-03-01 03:03Z: upgrade"
     assert story.wait(1).reasons == ["opened", "resolved"]
     assert story.wait(600).reasons == ["opened", "resolved"]
+
+
+def test_the_end_that_was_kept_back_outlives_a_restart_and_is_told_once():
+    cluster, story = opened_before(200)
+    story.see(cluster.state("Kustomization", "a", ready())).wait(100)
+    kept = story.case.incident
+    again = Story()
+    again.at = story.at
+    again.give(Restored(again.at, incidents=(kept,), silences=(silence(220, kind="Kustomization"),)))
+    assert again.wait(99).reasons == []
+    assert again.wait(1).reasons == ["resolved"]
+    assert notices(again)[-1] == "sent now (resolved): the quiet is over"
+    third = Story()
+    third.at = again.at
+    third.give(Restored(third.at, incidents=(again.case.incident,))).wait(60)
+    assert third.reasons == []
 
 
 def test_what_failed_again_meanwhile_is_not_told_to_be_over():
