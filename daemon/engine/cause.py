@@ -114,9 +114,20 @@ def pod_trouble(world: World, workload: ObjectRef) -> str:
 
 
 def _refused(world: World, workload: ObjectRef) -> str:
-    """Return the last warning about a workload, its replica sets (quota, admission), or its pods (mount, probe)."""
-    above = (*sorted(below(world, workload), key=lambda each: (each.kind == "Pod", each)), workload)
-    return next(filter(None, (_warned(world, ref) for ref in above)), "")
+    """Return the last warning about a workload or its replica sets (quota, admission), else about a pod not ready.
+
+    Of a pod only what it said last, if that is a warning: what was overcome is no cause.
+    """
+    above = (*(each for each in below(world, workload) if each.kind != "Pod"), workload)
+    told = next(filter(None, (_warned(world, ref) for ref in above)), "")
+    waiting = (pod.state.ref for pod in pods_of(world, workload) if not _is_ready(pod))
+    last = [events[-1] for ref in waiting if (events := world.events.get(ref)) and events[-1].warning]
+    latest = max(last, key=lambda event: (str(event.happened_at or event.at), event.ref), default=None)
+    return told or (f"{latest.reason}: {culprit_of(latest.message)}" if latest is not None else "")
+
+
+def _is_ready(pod: Known) -> bool:
+    return pod.state.ready is not None and pod.state.ready.status == "True"
 
 
 def _warned(world: World, ref: ObjectRef) -> str:

@@ -251,7 +251,7 @@ def _retell(world: World, pod: ObjectRef) -> None:
 def _first_of(world: World, ref: ObjectRef) -> set[ObjectRef]:
     """Return who stands for all that fail of the same as an object: its incident is theirs."""
     known = world.known(ref)
-    first = first_alike(world, known.shared) if known is not None and known.shared else None
+    first = first_alike(world, known) if known is not None and known.shared else None
     return {first} if first is not None else set()
 
 

@@ -23,6 +23,7 @@ LEVEL = 60.0
 RUN = 12.0
 """Seconds that a run takes beside its health check: to fetch, to build, to apply (recordings: 0.3 to 6 s)."""
 FRESH = timedelta(seconds=60)
+JUST_CAME = timedelta(seconds=DEFAULT_TIMEOUT)
 NEEDS_FOR = 15.0
 """Seconds after the first failure of a new object in which a Secret that it names may arrive: others make it."""
 QUEUES_FOR = 600.0
@@ -38,7 +39,7 @@ def moving_until(world: World, known: Known) -> datetime | None:
     if known.health is not Health.FAILED or known.actual is Health.BLOCKED:
         return None
     leaving = any(world.health(ref) is Health.TERMINATING for ref in providers(world, known))
-    bringers = (*bringers_of(world, known), *servers_of(world, known))
+    bringers = (*bringers_of(world, known), *(ref for ref in servers_of(world, known) if _is_new(world, known, ref)))
     coming = [] if leaving else [ref for ref in bringers if is_coming(world, ref)]
     if coming:
         return max(filter(None, (_brought_until(world, known, ref) for ref in coming)), default=None)
@@ -54,6 +55,12 @@ def moving_until(world: World, known: Known) -> datetime | None:
         roots = () if other.health is Health.CURRENT else roots_of(world, ref)
         ends += [_own_deadline(world, root) for root in roots] if roots else [_next_try(known, other)]
     return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+
+def _is_new(world: World, known: Known, server: ObjectRef) -> bool:
+    """Say whether who serves a webhook came just before it was called: one that was there before is down."""
+    created, began = world.objects[server].state.created_at, known.failing_since
+    return created is not None and began is not None and began - created < JUST_CAME
 
 
 def patience(world: World, known: Known, test: str, until: datetime | None) -> float:

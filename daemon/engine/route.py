@@ -32,6 +32,9 @@ STRENGTH = (
 )
 """Which reason is said when several hold in one step: the first of these."""
 
+OWED = (Reason.RESOLVED, Reason.REOPENED, Reason.ESCALATED, Reason.CAUSE_CHANGED)
+"""What is told when the quiet ends, if it was kept back: who was told of an incident must not go on believing it."""
+
 
 def announce(world: World, case: Case) -> None:
     """Send what this step has to say about an incident, if it may be said now."""
@@ -47,6 +50,7 @@ def announce(world: World, case: Case) -> None:
     reason = next(each for each in STRENGTH if each in case.pending)
     if reason in QUIET and _too_soon(world, case):
         return
+    owed = [each for each in case.pending if each in OWED]
     case.pending.clear()
     quiet = suppressed(world, case)
     if quiet is None:
@@ -55,8 +59,8 @@ def announce(world: World, case: Case) -> None:
         _send(world, case, reason)
         return
     keep_back(world, case, quiet, reason.value)
-    if reason is Reason.RESOLVED:
-        remind(case, reason)  # who was told that it is open is told that it is not, when the quiet ends
+    for each in owed:
+        remind(case, each)
 
 
 def repeat(world: World, case: Case) -> None:

@@ -6,11 +6,21 @@ for all. A kind that is not served, or a namespace that is not there, is brought
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from daemon.engine.lineage import above, named_by, pods_of
 from daemon.engine.world import Known, World
-from daemon.flux.culprit import GROUP, HOST, NAMESPACE, UNANSWERED, is_refused, service_of, shared_fault
-from daemon.flux.kinds import HELM, KUSTOMIZE
+from daemon.flux.culprit import (
+    GROUP,
+    HOST,
+    NAMESPACE,
+    UNANSWERED,
+    is_refused,
+    overloaded_server,
+    service_of,
+    shared_fault,
+)
+from daemon.flux.kinds import HELM, IMAGE, KUSTOMIZE, SOURCE
 from daemon.model.objects import Health, ObjectState
 from daemon.model.refs import ObjectRef
 
@@ -19,6 +29,11 @@ LISTED_TOGETHER = 30.0
 DEFINITION = "CustomResourceDefinition"
 MISSING = "missing "
 """How the fault of an object begins whose spec names a ConfigMap, Secret or account that is not there."""
+CREDENTIALS, SERVER, ETCD = "credentials of ", "server ", "the API server's "
+PASSING = (CREDENTIALS, SERVER, ETCD)
+"""How faults begin that come and go: who fails of the same much later fails of something else."""
+TOGETHER = timedelta(minutes=15)
+"""Within which all notice that the same has gone: the intervals of most sources."""
 ROLLS_FOR = 60.0
 """Seconds after a new revision in which what it brings may come in any order: one level of a push (flux.md 7.1)."""
 STANDS_STILL = (Health.FAILED, Health.BLOCKED, Health.SUSPENDED, Health.TERMINATING)
@@ -55,11 +70,12 @@ def common_fault(world: World, known: Known) -> str:
     if found:
         return found
     login = known.state.credentials if is_refused(failed.message) else ()
-    if login:
-        return f"credentials of {login[0]}"
+    server = overloaded_server(failed.message) if known.state.ref.group in (SOURCE, IMAGE) else ""
+    if login or server:
+        return f"{CREDENTIALS}{login[0]}" if login else SERVER + server
     pods = (pod for workload in named_by(world, failed) for pod in pods_of(world, workload))
     told = (shared_fault(pod.state.pod.message) for pod in pods if pod.state.pod and HOST.search(pod.state.pod.message))
-    return next(told, known.shared)
+    return next(told, "" if known.shared.startswith(PASSING) else known.shared)
 
 
 def missing_need(state: ObjectState, message: str) -> ObjectRef | None:
@@ -78,20 +94,25 @@ def missing_need(state: ObjectState, message: str) -> ObjectRef | None:
 
 def alike(world: World, known: Known) -> Iterator[ObjectRef]:
     """Yield the object that failed first of all those with the same fault from outside; nothing for that one."""
-    first = first_alike(world, known.shared) if known.shared else None
+    first = first_alike(world, known) if known.shared else None
     if first is not None and first != known.state.ref:
         yield first
 
 
-def first_alike(world: World, shared: str) -> ObjectRef | None:
-    """Return the object that failed first of all that fail of the same; None when none fails."""
-    if shared not in world.memo.first_alike:
+def first_alike(world: World, known: Known) -> ObjectRef | None:
+    """Return the object that failed first of all that fail of the same as this one; None when none fails.
+
+    Of what comes and goes, only those that failed not long before it fail of the same.
+    """
+    shared = known.shared
+    if shared not in world.memo.alike:
         peers = (world.objects[ref] for ref in world.sharing.get(shared, ()))
         failing = {peer.state.ref: peer for peer in peers if peer.health is Health.FAILED}
         themselves = (peer for peer in failing.values() if peer.state.source not in failing)  # its source fails of it
-        first = min(themselves, key=lambda each: (str(each.failing_since), each.state.ref), default=None)
-        world.memo.first_alike[shared] = first.state.ref if first is not None else None
-    return world.memo.first_alike[shared]
+        world.memo.alike[shared] = sorted((str(peer.failing_since), peer.state.ref) for peer in themselves)
+    since = known.failing_since if shared.startswith(PASSING) else None
+    earliest = str(since - TOGETHER) if since is not None else ""
+    return next((ref for began, ref in world.memo.alike[shared] if began >= earliest), None)
 
 
 def peers_of(world: World, ref: ObjectRef) -> set[ObjectRef]:

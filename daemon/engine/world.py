@@ -150,7 +150,7 @@ class Memo:
     causes: dict[ObjectRef, tuple[ObjectRef, ...]] = field(default_factory=dict)
     first_to_lack: dict[ObjectRef, ObjectRef] = field(default_factory=dict)
     """By what is missing: who of those that lack it stands for all."""
-    first_alike: dict[str, ObjectRef | None] = field(default_factory=dict)
+    alike: dict[str, list[tuple[str, ObjectRef]]] = field(default_factory=dict)
     """By shared fault: who of those that fail of it stands for all."""
     likely: dict[object, tuple[ObjectRef, ...]] = field(default_factory=dict)
     """By what is missing and where: who may bring it and never began."""

@@ -42,15 +42,24 @@ HOST = re.compile(
     r"dial tcp(?:: lookup (?P<name>[A-Za-z0-9.-]+)(?: on \S+)?| (?P<address>[A-Za-z0-9.:\[\]-]+)): "
     r"(?=connect|i/o|no such|server|read udp)"
 )
-OVERLOADED = re.compile(r"https?://(?P<name>[A-Za-z0-9.-]+)[^\n]{0,300}?(?:status code:?|status:?|:) 5\d\d\b")
-"""A server that answers, and with an error of its own, does so to everybody."""
-ETCD = re.compile(r"(?P<part>etcdserver): ")
+OVERLOADED = re.compile(
+    r"https?://(?:[^/@\s\"']{0,256}@)?(?P<server>[A-Za-z0-9.-]+(?::\d+)?)(?:/[^\s\"']*)?"
+    r"[\"']?\s{0,2}:?\s{0,2}(?:unexpected )?(?:status code:? )?5\d\d\b"
+)
+"""A server that answers, and with an error of its own: its code stands right behind the address."""
+ETCD = re.compile(
+    r"(?P<part>etcdserver): "
+    r"(?:request timed out|leader changed|no leader|too many requests|mvcc: database space exceeded)"
+)
+"""What etcd says of itself; of a request that is too large, say, nobody else fails."""
 REFUSED = re.compile(
     r"authentication (?:required|failed)|unauthorized|invalid credentials|unable to authenticate|bad credentials"
-    r"|could not read username|invalid username or password|decrypt|sops data key",
+    r"|could not read username|invalid username or password|cannot get sops data key",
     re.IGNORECASE,
 )
 """What is said of a password, a token or a key that does not open."""
+OF_ONE = re.compile(r"repository not found|\bmac\b", re.IGNORECASE)
+"""Words beside it that are about one repository, or one file, and not about the key."""
 MISSING_KIND = re.compile(r'no matches for kind "[^"]+" in version "(?P<group>[^"/]*)/?[^"/]*"')
 NOT_SERVED = re.compile(r"could not find the requested resource \(\w+ [a-z0-9-]+\.(?P<group>[a-z0-9.-]+) ")
 """What a client says whose list of kinds is older than the removal of one."""
@@ -145,8 +154,8 @@ def service_of(message: str) -> tuple[str, str] | None:
 def shared_fault(message: str) -> str:
     """Return what many objects fail of alike, or nothing.
 
-    An API group or a namespace that is not there, a webhook or a host that does not answer or answers 5xx, a policy
-    that denies, an account without rights: Flux names it in the text and in no field.
+    An API group or a namespace that is not there, a webhook or a host that does not answer, a policy that denies,
+    an account without rights, etcd: Flux names it in the text and in no field.
     """
     for pattern, word in SHARED:
         found = pattern.search(message)
@@ -161,7 +170,13 @@ def shared_fault(message: str) -> str:
 
 def is_refused(message: str) -> bool:
     """Say whether a message tells that a password, a token or a key does not open what it should."""
-    return REFUSED.search(message) is not None
+    return REFUSED.search(message) is not None and OF_ONE.search(message) is None
+
+
+def overloaded_server(message: str) -> str:
+    """Return the server, with its port, that answered a fetch with an error of its own; or nothing."""
+    found = OVERLOADED.search(message)
+    return found["server"] if found is not None else ""
 
 
 def changed_lines(message: str) -> tuple[tuple[str, str, str, str], ...]:
@@ -219,7 +234,6 @@ SHARED: tuple[tuple[re.Pattern[str], str], ...] = (
     (POLICY, "policy "),
     (ACCOUNT, "account "),
     (HOST, "host "),
-    (OVERLOADED, "host "),
     (ETCD, "the API server's "),
 )
 """What is asked of a message in this order, and the word that the answer begins with."""

@@ -65,8 +65,13 @@ _ENV = cel.NewEnv(
         ext_encoders.ExtEncoders(),
     ],
 )
-_STRING = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
-_COMMENT = re.compile(r"//[^\n]*")
+_NO_CODE = re.compile(
+    r"(?P<comment>//[^\n]*)"
+    r"|(?<!\w)(?:[rR][bB]?|[bB][rR])(?:'''[\s\S]*?'''|\"\"\"[\s\S]*?\"\"\"|'[^'\n]*'|\"[^\"\n]*\")"
+    r"|'''(?:[^\\]|\\[\s\S])*?'''|\"\"\"(?:[^\\]|\\[\s\S])*?\"\"\""
+    r"|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""
+)
+"""Comments and string literals, as CEL has them: raw ones know no escapes, those in three quotes go over lines."""
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)")
 _FIELD = re.compile(r"(?<![\w.])([a-z]+)\.\??([A-Za-z_]\w*)(?!\w|\()")
 _GROWING = re.compile(rf"\.({'|'.join(GROWING)})\s*\(")
@@ -212,7 +217,7 @@ def compile_expression(source: str, *, file: str = "", line: int = 0, column: in
     if len(source) > MAX_LENGTH:
         text = f"the expression has {len(source)} characters, at most {MAX_LENGTH} are allowed: split the rule"
         refuse((text, 1, 1))
-    bare = _COMMENT.sub(lambda found: " " * len(found.group()), blanked(source))
+    bare = blanked(source)
     wrong = [(text, *_row(source, offset)) for text, offset in (*_refusals(bare), *_literals(source, bare))]
     try:
         compiled = _ENV.compile(source)
@@ -270,8 +275,11 @@ def _failure(call: str) -> str:
 
 
 def blanked(source: str) -> str:
-    """Return an expression with quotes in the place of every letter of its string literals: what is left is code."""
-    return _STRING.sub(lambda found: '"' * len(found.group()), source)
+    """Return an expression with quotes in the place of its string literals, and spaces in that of its comments.
+
+    What is left is code, and stands where it stood.
+    """
+    return _NO_CODE.sub(lambda found: (" " if found["comment"] else '"') * len(found.group()), source)
 
 
 def _refusals(bare: str) -> Iterator[tuple[str, int]]:

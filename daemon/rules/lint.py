@@ -53,6 +53,8 @@ _NEARER = 0.9
 """For reasons of events: others give them too, and some differ from Flux's by a few letters."""
 _KINDS = tuple(kind.kind for kind in KINDS)
 _WATCHED = {kind.kind: kind for kind in WATCHED}
+ON_DEMAND = frozenset({"Pod", "ReplicaSet"})
+"""Kinds that are read while a workload above them is down: a rule about them may fire then."""
 _GLOB = re.compile(r"[*?\[]")
 _ORDINARY = tuple(f"{letter}{rest}" for letter in ascii_lowercase for rest in ("pp", "ob-system"))
 """Names as people choose them, with no letter in all of them: what fits each of these fits nearly every other too."""
@@ -80,7 +82,7 @@ def _of_rule(rule: Rule) -> Iterator[str]:
     match = rule.match
     if not rule.enabled:
         return
-    for kind in sorted(match.kinds - set(_WATCHED)):
+    for kind in sorted(match.kinds - set(_WATCHED) - ON_DEMAND):
         near = get_close_matches(kind, _WATCHED, 1)
         yield f"never fires for {kind}: it is not watched" + (f", did you mean {near[0]}?" if near else "")
     if "Event" in match.kinds:

@@ -203,15 +203,16 @@ UNREADY = (
 )
 
 
-@pytest.mark.parametrize(("server", "told"), [(progressing(), False), (ready(), True)])
-def test_a_webhook_whose_server_comes_with_the_push_is_waited_for_and_one_that_was_there_is_not(server, told):
+@pytest.mark.parametrize(
+    ("server", "age", "told"), [(progressing(), 30, False), (progressing(), 3600, True), (ready(), 3600, True)]
+)
+def test_a_webhook_whose_server_comes_with_the_push_is_waited_for_and_one_that_was_there_is_not(server, age, told):
     cluster, service = Cluster(), ref("Service", "hook", "certs")
-    facts: dict[str, Any] = {"source": GIT, "timeout": 60.0, "contains": (service,)}
+    created = T0 - timedelta(seconds=age)
+    facts: dict[str, Any] = {"source": GIT, "timeout": 60.0, "contains": (service,), "created_at": created}
     story = Story().see(cluster.state("Kustomization", "certs", server, **facts)).wait(30)
-    story.see(cluster.state("Kustomization", "issuers", failing("X", UNREADY), source=GIT, retry_interval=60.0)).wait(
-        20
-    )
-    assert bool(story.cases) is told
+    called = cluster.state("Kustomization", "issuers", failing("X", UNREADY), source=GIT, retry_interval=60.0)
+    assert bool(story.see(called).wait(20).cases) is told
     story.see(cluster.state("Kustomization", "certs", failing("HealthCheckFailed", "no"), **facts)).wait(10)
     assert story.case.incident.root in (ref("Kustomization", "certs"), ref("Kustomization", "issuers"))
 

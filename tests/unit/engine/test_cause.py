@@ -271,16 +271,33 @@ def test_that_time_ran_out_is_said_in_three_words_where_more_is_known():
     )
 
 
-def test_the_word_of_a_pod_that_has_only_begun_is_told_where_nothing_else_is_known():
-    cluster, pod = Cluster(), ref("Pod", "web-1")
-    workload = ref("Deployment", "web")
-    story = Story().see(
-        cluster.state("Deployment", "web", replicas=pods(0, 1)),
-        cluster.state("Pod", "web-1", owners=(workload,)),
-    )
-    story.give(EventSeen(T0, pod, "FailedMount", 'configmap "settings" not found', warning=True))
+def told_by_pods(*pods_seen: tuple[str, Condition | None, list[tuple[str, bool]]]) -> str:
+    """Return the cause of a failed check, with pods that are ready or not and said this (reason, warning)."""
+    cluster, workload = Cluster(), ref("Deployment", "web")
+    story = Story().see(cluster.state("Deployment", "web", replicas=pods(0, 1)))
+    for name, condition, events in pods_seen:
+        story.see(cluster.state("Pod", name, *((condition,) if condition else ()), owners=(workload,)))
+        for reason, warning in events:
+            story.wait(1).give(EventSeen(story.at, ref("Pod", name), reason, f"of {name}", warning=warning))
     story.see(cluster.state("Kustomization", "a", unhealthy("Deployment/apps/web"))).wait(6)
-    assert story.case.incident.cause.endswith('(FailedMount: configmap "settings" not found)')
+    return story.case.incident.cause.partition(" (")[2].rstrip(")")
+
+
+UNREADY = Condition("Ready", "False")
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ([("a", None, [("FailedMount", True)])], "FailedMount: of a"),
+        ([("a", UNREADY, [("FailedMount", True), ("Started", False)])], ""),
+        ([("a", Condition("Ready", "True"), [("FailedMount", True)])], ""),
+        ([("a", UNREADY, [("Unhealthy", True)]), ("b", UNREADY, [("FailedMount", True)])], "FailedMount: of b"),
+        ([("b", UNREADY, [("FailedMount", True)]), ("a", UNREADY, [("Unhealthy", True)])], "Unhealthy: of a"),
+    ],
+)
+def test_of_pods_that_are_not_ready_the_last_warning_that_was_not_overcome_is_told(seen, told):
+    assert told_by_pods(*seen) == told
 
 
 def test_a_cause_outlives_its_root():

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from daemon.model.incidents import Role
 from tests.builders import Cluster, Story, failing, needs, ready, ref, unhealthy, waiting
 
+GIT = ref("GitRepository", "repo")
 VAULT, CHOIR, ALTAR = (ref("Kustomization", name) for name in ("vault", "choir", "altar"))
 
 
@@ -69,5 +71,54 @@ def test_a_parent_whose_check_blames_another_child_by_now_goes_on_with_that_one(
     story.see(cluster.state("Kustomization", "stack", unhealthy("HelmRelease/apps/beta"), contains=(alpha, beta)))
     story.wait(60)
     assert members(story, beta) == {"beta", "stack", "after"}
+    found = next(case.findings for case in story.cases if case.incident.root == beta)
+    assert sorted(each.ref.name for each in found) == ["beta", "stack"]
     assert incident(story, alpha).state.value == "resolved"
     assert incident(story, beta).state.value == "open"
+
+
+def test_a_root_that_waits_for_a_member_gives_its_place_to_that_one_and_to_no_other_that_fails():
+    cluster, a = Cluster(), ref("Kustomization", "a")
+    blames = unhealthy("Kustomization/apps/a")
+    story = (
+        Story().see(cluster.state("Kustomization", "a", failing("X", "context deadline exceeded"), source=GIT)).wait(6)
+    )
+    for name in "bz":
+        story.see(cluster.state("Kustomization", name, blames, contains=(a,), source=GIT)).wait(6)
+    assert members(story, a) == {"a", "b", "z"}
+    for name in "bz":
+        story.see(cluster.state("Kustomization", name, failing("X", "by now"), contains=(a,), source=GIT))
+    waits = waiting("apps/z")
+    story.see(cluster.state("Kustomization", "a", waits, depends_on=needs(ref("Kustomization", "z")), source=GIT)).wait(
+        1
+    )
+    assert story.case.incident.root == ref("Kustomization", "z")
+
+
+def test_a_root_that_waits_and_has_no_finding_is_not_well():
+    cluster, a = Cluster(), ref("Kustomization", "a")
+    story = Story().see(cluster.state("Kustomization", "a", failing("X"), source=GIT)).wait(6)
+    story.see(cluster.state("Kustomization", "b", unhealthy("Kustomization/apps/a"), contains=(a,), source=GIT)).wait(6)
+    story.see(cluster.state("Kustomization", "b", failing("X", "by now"), contains=(a,), source=GIT))
+    waits = waiting("apps/c")
+    story.see(cluster.state("Kustomization", "a", waits, depends_on=needs(ref("Kustomization", "c")), source=GIT))
+    assert story.wait(900).case.incident.root == a
+
+
+def test_a_member_that_comes_back_from_another_incident_is_a_dependent_again_and_keeps_it_open():
+    cluster = Cluster()
+    alpha, beta = ref("HelmRelease", "alpha"), ref("HelmRelease", "beta")
+    made: dict[str, Any] = {"source": ref("HelmChart", "c")}
+
+    def blames(name: str):
+        return cluster.state("Kustomization", "stack", unhealthy(f"HelmRelease/apps/{name}"), contains=(alpha, beta))
+
+    story = Story().see(cluster.state("HelmRelease", "alpha", failing("UpgradeFailed"), **made)).wait(6)
+    story.see(cluster.state("HelmRelease", "beta", failing("UpgradeFailed"), **made)).wait(6)
+    story.see(blames("alpha")).wait(20).see(blames("beta")).wait(20).see(blames("alpha")).wait(20)
+    roles = {member.ref.name: member.role for member in incident(story, alpha).members}
+    assert roles["stack"] is Role.DEPENDENT
+    story.see(cluster.state("HelmRelease", "alpha", ready(), **made)).wait(100)
+    assert story.cases[0].incident.state.value == "open"
+    story.see(cluster.state("Kustomization", "stack", ready(), contains=(alpha, beta))).wait(100)
+    assert story.cases[0].incident.state.value == "resolved"

@@ -123,3 +123,41 @@ def test_an_automation_whose_source_is_well_fails_of_its_own():
         other(cluster, "ImageUpdateAutomation", "bump", failing("GitOperationFailed", DENIED), source=source),
     )
     assert story.case.incident.root == image("ImageUpdateAutomation", "bump")
+
+
+@pytest.mark.parametrize(("later", "incidents"), [(600, 1), (1200, 2)])
+def test_who_is_refused_with_the_same_secret_much_later_is_refused_for_something_else(later: float, incidents: int):
+    cluster = Cluster()
+    facts: dict[str, Any] = {"credentials": (ref("Secret", "token"),)}
+    story = Story(RULES).see(cluster.state("GitRepository", "a", failing("GitOperationFailed", DENIED), **facts))
+    story.wait(later).see(cluster.state("GitRepository", "b", failing("GitOperationFailed", DENIED), **facts))
+    assert len(story.cases) == incidents
+
+
+def test_of_those_that_fail_later_the_first_of_them_stands_for_the_rest():
+    cluster = Cluster()
+    facts: dict[str, Any] = {"credentials": (ref("Secret", "token"),)}
+    story = Story(RULES).see(cluster.state("GitRepository", "a", failing("GitOperationFailed", DENIED), **facts))
+    story.wait(1200)
+    for name in "bcd":
+        story.see(cluster.state("GitRepository", name, failing("GitOperationFailed", DENIED), **facts)).wait(60)
+    assert [len(case.incident.members) for case in story.cases] == [1, 3]
+
+
+def test_a_server_that_answers_5xx_fails_sources_alike_and_nobody_else():
+    cluster = Cluster()
+    busy = "failed to fetch https://git.corp.io/{}/index.yaml : 503 Service Unavailable"
+    story = Story(RULES).see(
+        cluster.state("GitRepository", "a", failing("GitOperationFailed", busy.format("a"))),
+        cluster.state("GitRepository", "b", failing("GitOperationFailed", busy.format("b"))),
+        cluster.state("Kustomization", "c", failing("BuildFailed", busy.format("c"))),
+    )
+    assert sorted(len(case.incident.members) for case in story.cases) == [1, 2]
+
+
+def test_a_source_that_fails_of_something_else_by_now_is_not_counted_to_the_others():
+    cluster = Cluster()
+    facts: dict[str, Any] = {"credentials": (ref("Secret", "token"),)}
+    story = Story(RULES).see(cluster.state("GitRepository", "a", failing("GitOperationFailed", DENIED), **facts))
+    story.see(cluster.state("GitRepository", "a", failing("GitOperationFailed", "no such branch"), **facts)).wait(10)
+    assert story.world.objects[ref("GitRepository", "a")].shared == ""

@@ -77,6 +77,16 @@ def test_the_end_that_was_kept_back_outlives_a_restart_and_is_told_once():
     assert third.reasons == []
 
 
+def test_what_became_worse_in_a_silence_is_told_behind_it():
+    cluster = Cluster()
+    rules = RULES.replace("severity: critical", "severity: warning") + RULE % ("worse", "Kustomization") + WORSE
+    story = Story(rules).see(cluster.state("Kustomization", "a", failing())).wait(20)
+    story.world.silences["s"] = silence(220, kind="Kustomization")
+    story.see(cluster.state("Kustomization", "a", failing("Worse"))).wait(199)
+    assert story.reasons == ["opened"]
+    assert story.wait(1).reasons == ["opened", "escalated"]
+
+
 def test_what_failed_again_meanwhile_is_not_told_to_be_over():
     cluster, story = opened_before(200)
     story.see(cluster.state("Kustomization", "a", ready())).wait(100)
@@ -115,6 +125,9 @@ spec:
   summary: x
 """
 )
+
+
+WORSE = "  when: ready.reason == 'Worse'\n"
 
 
 def inhibiting(same: str) -> str:

@@ -11,6 +11,7 @@ from daemon.flux.culprit import (
     dependency_of,
     fingerprint,
     is_refused,
+    overloaded_server,
     shared_fault,
     without_empty_talk,
 )
@@ -162,16 +163,30 @@ def test_a_reason_means_failure_waiting_or_work(kind, status, reason, message, e
 
 
 @pytest.mark.parametrize(
-    ("message", "shared"),
+    ("message", "server"),
     [
-        ('unexpected requesting "https://git.corp.io/r1.git/info/refs?service=x" status code: 503', "host git.corp.io"),
-        ("failed to fetch https://charts.corp.io/a/index.yaml : 503 Service Unavailable", "host charts.corp.io"),
+        ('unexpected requesting "https://git.corp.io/r1.git/info/refs?service=x" status code: 503', "git.corp.io"),
+        ("failed to fetch https://charts.corp.io/a/index.yaml : 503 Service Unavailable", "charts.corp.io"),
+        ("GET https://reg.corp.io/v2/x/manifests/1: unexpected status code 502 Bad Gateway", "reg.corp.io"),
+        ("failed to fetch https://me:x@box.corp.io:8443/a/index.yaml : 500 Internal Server Error", "box.corp.io:8443"),
         ("failed to fetch https://charts.corp.io/a/index.yaml : 404 Not Found", ""),
-        ("ConfigMap/app/cfg dry-run failed: etcdserver: request timed out", "the API server's etcdserver"),
+        ("denied: quota, see https://docs.corp.io/quota for more: 500 exceeds 100", ""),
         ("GET https://reg.corp.io/v2/x: UNAUTHORIZED: authentication required", ""),
     ],
 )
-def test_a_server_that_answers_with_an_error_of_its_own_fails_everybody(message, shared):
+def test_a_server_that_answers_with_an_error_of_its_own_is_known_by_its_address(message, server):
+    assert overloaded_server(message) == server
+
+
+@pytest.mark.parametrize(
+    ("message", "shared"),
+    [
+        ("ConfigMap/app/cfg dry-run failed: etcdserver: request timed out", "the API server's etcdserver"),
+        ("ConfigMap/app/cfg dry-run failed: etcdserver: mvcc: database space exceeded", "the API server's etcdserver"),
+        ("ConfigMap/app/cfg dry-run failed: etcdserver: request is too large", ""),
+    ],
+)
+def test_only_what_etcd_says_of_itself_fails_others_too(message, shared):
     assert shared_fault(message) == shared
 
 
@@ -182,6 +197,8 @@ def test_a_server_that_answers_with_an_error_of_its_own_fails_everybody(message,
         ("cannot get sops data key: Failed to get the data key required to decrypt the SOPS file.", True),
         ("GET https://reg.corp.io/v2/x: UNAUTHORIZED", True),
         ("couldn't find remote ref refs/heads/main", False),
+        ("unable to clone: authentication required: Repository not found.", False),
+        ("cannot get sops data key: MAC mismatch, expected mac 'a', got 'b'", False),
     ],
 )
 def test_a_key_that_does_not_open_is_known_by_its_words(message, refused):

@@ -321,3 +321,29 @@ def test_f046_any_text_is_compiled_or_refused_and_never_crashes(source: str) -> 
     else:
         told = answer.error or str(answer.value)
     assert told
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        """ready.message.contains('''can't''') && health == 'Failed'""",
+        '''ready.message.contains("""a "quoted" word""") || health == "Failed"''',
+        r"""ready.message.contains(r'\') || health == 'Failed'""",
+        """ready.message != 'x' // don't mind the quote
+           && health == 'Failed'""",
+        """ready.message != '''two
+           lines, // no comment''' && health == 'Failed'""",
+    ],
+)
+def test_what_an_expression_reads_is_known_whatever_its_strings_and_comments_look_like(source: str) -> None:
+    assert compile_expression(source).uses == {"ready", "health"}
+
+
+def test_f044_a_word_that_could_grow_is_found_behind_any_string() -> None:
+    with pytest.raises(ConfigError, match="can grow without bound"):
+        compile_expression("""ready.message == '''can't''' || ready.message.replace('', ready.message) == 'x'""")
+
+
+def test_text_in_three_quotes_is_only_text() -> None:
+    found = compile_expression("""ready.message == '''object.spec.replace('a', 'b')'''""")
+    assert found.uses == {"ready"}
