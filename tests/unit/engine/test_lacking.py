@@ -5,7 +5,8 @@ import pytest
 from daemon.engine.surroundings import missing_need
 from daemon.model.objects import ObjectState
 from daemon.model.refs import ObjectRef
-from tests.builders import T0, Cluster, Story, failing, ready, ref
+from daemon.model.signals import Synced
+from tests.builders import RULES, T0, Cluster, Story, failing, needs, ready, ref, waiting
 
 A, B = ref("Kustomization", "a"), ref("Kustomization", "b")
 VARS = ObjectRef("default", "", "ConfigMap", "apps", "vars")
@@ -122,3 +123,15 @@ def test_a_need_that_is_there_again_ends_the_incident():
     story = Story().see(cluster.state("Kustomization", "a", failing("BuildFailed", NO_VARS), needs=(VARS,))).wait(30)
     story.see(cluster.state("Kustomization", "a", ready(), needs=(VARS,))).wait(60)
     assert story.case.incident.state.value == "resolved"
+
+
+def test_a_root_that_lacks_nothing_any_more_and_still_fails_keeps_its_place():
+    cluster, gone = Cluster(), ref("Kustomization", "c")
+    nobody = RULES.replace("health: Failed", "health: Failed, reason: Never")
+    story = Story(nobody).give(Synced(T0, "kustomizations.kustomize.toolkit.fluxcd.io"))
+    for name in "ab":
+        lacks = waiting("apps/c", "not found")
+        story.see(cluster.state("Kustomization", name, lacks, depends_on=needs(gone))).wait(1)
+    assert story.wait(30).case.incident.root == A
+    story.see(cluster.state("Kustomization", "a", failing("BuildFailed"))).wait(60)
+    assert [case.incident.root for case in story.cases] == [A, B]  # and who lacks it still has an incident of its own
