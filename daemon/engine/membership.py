@@ -35,7 +35,7 @@ def join(world: World, case: Case, ref: ObjectRef, parent: ObjectRef | None, rol
         amend(case, members=(*case.incident.members, member))
         tell(world, case, "joined", f"{ref.kind} {ref.place}: {member.reason}", actor="flux", ref=ref)
         remind(case, Reason.JOINED)
-    elif known.role is Role.RELATED and role is not Role.RELATED:
+    elif known.role is Role.RELATED and role is not Role.RELATED and ref not in case.workloads:
         back = Member(ref, role, world.now, reason_of(world, ref), parent)
         amend(case, members=tuple({**members, ref: back}.values()))
         tell(world, case, "joined", f"{ref.kind} {ref.place} is back: {back.reason}", actor="flux", ref=ref)

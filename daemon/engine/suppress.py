@@ -48,7 +48,9 @@ def suppressed(world: World, case: Case) -> Suppression | None:
 def keep_back(world: World, case: Case, found: Suppression, what: str) -> None:
     """Write down once that something was not sent, and ask to look again when the quiet ends."""
     tell_once(world, case, "notice", f"{NOT_SENT} ({what}): {found.text}", f"{what}: {found.text}")
-    world.at(found.until, case.incident.id)
+    if case.quiet_until is None or not world.now < case.quiet_until <= found.until:  # else a look is planned already
+        case.quiet_until = found.until
+        world.at(found.until, case.incident.id)
 
 
 def is_owed(incident: Incident) -> bool:

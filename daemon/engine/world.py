@@ -136,6 +136,8 @@ class Case:
     ended_at: datetime | None = None
     inhibited_by: Fingerprint | None = None
     """The finding that said the same better when it was last asked."""
+    quiet_until: datetime | None = None
+    """When it is asked again whether something may be said: what kept it back ends then."""
 
     @property
     def open(self) -> bool:

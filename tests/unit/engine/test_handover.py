@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from daemon.engine.membership import join
 from daemon.model.incidents import Role
-from tests.builders import Cluster, Story, failing, needs, ready, ref, unhealthy, waiting
+from tests.builders import Cluster, Story, failing, needs, pods, ready, ref, unhealthy, waiting
 
 GIT = ref("GitRepository", "repo")
 VAULT, CHOIR, ALTAR = (ref("Kustomization", name) for name in ("vault", "choir", "altar"))
@@ -122,3 +123,12 @@ def test_a_member_that_comes_back_from_another_incident_is_a_dependent_again_and
     assert story.cases[0].incident.state.value == "open"
     story.see(cluster.state("Kustomization", "stack", ready(), contains=(alpha, beta))).wait(100)
     assert story.cases[0].incident.state.value == "resolved"
+
+
+def test_a_workload_that_is_held_stays_related_whatever_is_found_of_it():
+    cluster = Cluster()
+    workload = ref("Deployment", "web")
+    story = Story().see(cluster.state("Deployment", "web", replicas=pods(0, 1)))
+    story.see(cluster.state("Kustomization", "a", unhealthy("Deployment/apps/web"))).wait(6)
+    join(story.world, story.case, workload, None)
+    assert [member.role for member in story.case.incident.members if member.ref == workload] == [Role.RELATED]

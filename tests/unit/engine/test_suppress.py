@@ -77,6 +77,22 @@ def test_the_end_that_was_kept_back_outlives_a_restart_and_is_told_once():
     assert third.reasons == []
 
 
+def test_however_often_it_is_looked_at_the_end_of_a_silence_is_waited_for_once():
+    cluster, story = opened_before(2000)
+    for number in range(50):
+        story.see(cluster.state("Kustomization", "a", failing(message=f"try {number}"))).wait(1)
+    ends = [when for when, _, what in story.world.heap if when == T0 + timedelta(seconds=2020)]
+    assert len(ends) == 1
+
+
+def test_a_shorter_silence_behind_which_another_one_goes_on_is_looked_at_and_waited_for_again():
+    cluster, story = opened_before(200)
+    story.world.silences["t"] = replace(silence(500, kind="Kustomization"), id="t")
+    story.see(cluster.state("Kustomization", "a", ready())).wait(400)
+    assert story.reasons == ["opened"]
+    assert story.wait(100).reasons == ["opened", "resolved"]
+
+
 def test_what_became_worse_in_a_silence_is_told_behind_it():
     cluster = Cluster()
     rules = RULES.replace("severity: critical", "severity: warning") + RULE % ("worse", "Kustomization") + WORSE
