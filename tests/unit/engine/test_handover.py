@@ -117,8 +117,13 @@ def test_a_member_that_comes_back_from_another_incident_is_a_dependent_again_and
     story = Story().see(cluster.state("HelmRelease", "alpha", failing("UpgradeFailed"), **made)).wait(6)
     story.see(cluster.state("HelmRelease", "beta", failing("UpgradeFailed"), **made)).wait(6)
     story.see(blames("alpha")).wait(20).see(blames("beta")).wait(20).see(blames("alpha")).wait(20)
-    roles = {member.ref.name: member.role for member in incident(story, alpha).members}
-    assert roles["stack"] is Role.DEPENDENT
+    back = next(member for member in incident(story, alpha).members if member.ref.name == "stack")
+    assert (back.role, back.parent, back.recovered_at) == (Role.DEPENDENT, alpha, None)
+    entry = [each for each in incident(story, alpha).timeline if each.object == back.ref][-1]
+    said = "HealthCheckFailed: health check failed: HelmRelease/apps/alpha InProgress"
+    assert (entry.kind, entry.actor, entry.text) == ("joined", "flux", f"Kustomization apps/stack is back: {said}")
+    assert back.reason == said
+    assert story.reasons[-1] == "joined"
     story.see(cluster.state("HelmRelease", "alpha", ready(), **made)).wait(100)
     assert story.cases[0].incident.state.value == "open"
     story.see(cluster.state("Kustomization", "stack", ready(), contains=(alpha, beta))).wait(100)
