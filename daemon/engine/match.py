@@ -130,7 +130,8 @@ def _in_force(world: World, rule: Rule) -> tuple[Clause, ...]:
 
 def _now(world: World, known: Known, rule: Rule) -> tuple[tuple[Clause, ...], str]:
     """Return how what a rule counts or waits for stands at this moment, for one whose pattern is not complete."""
-    clauses = rule.match.clauses(shown(known), known.health)[rule.match.asked :]
+    stands = rule.match.clauses(shown(known), known.health)
+    clauses = tuple(clause for clause in stands if clause.name in ("health", "reason"))
     if not all(clause.held for clause in clauses):
         return clauses, ""
     reached = world.progress.get(known.state.ref, {}).get(rule.name)

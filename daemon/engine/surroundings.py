@@ -11,6 +11,7 @@ from datetime import timedelta
 from daemon.engine.lineage import above, named_by, pods_of
 from daemon.engine.world import Known, World
 from daemon.flux.culprit import (
+    API_SERVER,
     GROUP,
     HOST,
     NAMESPACE,
@@ -29,8 +30,8 @@ LISTED_TOGETHER = 30.0
 DEFINITION = "CustomResourceDefinition"
 MISSING = "missing "
 """How the fault of an object begins whose spec names a ConfigMap, Secret or account that is not there."""
-CREDENTIALS, SERVER, ETCD = "credentials of ", "server ", "the API server's "
-PASSING = (CREDENTIALS, SERVER, ETCD)
+CREDENTIALS, SERVER = "credentials of ", "server "
+PASSING = (CREDENTIALS, SERVER, API_SERVER)
 """How faults begin that come and go: who fails of the same much later fails of something else."""
 TOGETHER = timedelta(minutes=15)
 """Within which all notice that the same has gone: the intervals of most sources."""

@@ -76,6 +76,7 @@ ACCOUNT = re.compile(r'User "system:serviceaccount:(?P<namespace>[^:"]+):(?P<nam
 UNANSWERED = "webhook "
 GROUP = "group "
 NAMESPACE = "namespace "
+API_SERVER = "the API server's "
 EMPTY_WORDS = (
     "context deadline exceeded",
     "would exceed context deadline",
@@ -234,7 +235,7 @@ SHARED: tuple[tuple[re.Pattern[str], str], ...] = (
     (POLICY, "policy "),
     (ACCOUNT, "account "),
     (HOST, "host "),
-    (ETCD, "the API server's "),
+    (ETCD, API_SERVER),
 )
 """What is asked of a message in this order, and the word that the answer begins with."""
 NORMAL: tuple[tuple[re.Pattern[str], str], ...] = (

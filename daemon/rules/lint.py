@@ -12,6 +12,7 @@ from functools import cache
 from string import ascii_lowercase
 
 from daemon.flux.kinds import KINDS, WATCHED, group_for_kind
+from daemon.flux.possible import CLUSTER_WIDE, NEVER, SILENT, UNREADY, healths_of, never_depend, never_run
 from daemon.flux.reasons import BY_REASON, EVENTS, ReasonClass, kinds_that_give, reasons_of_kind
 from daemon.model.cron import parse
 from daemon.model.errors import Problem
@@ -21,7 +22,6 @@ from daemon.rules import scope
 from daemon.rules.catalogue import DETECTORS, TARGETS
 from daemon.rules.expression import Activation, activation
 from daemon.rules.formula import ENTRY, facts_of, read
-from daemon.rules.possible import CLUSTER_WIDE, NEVER, SILENT, UNREADY, healths_of, never_depend, never_run
 from daemon.rules.procedure import Procedure
 from daemon.rules.reach import NOTHING, WORDS, asked, can_be_true
 from daemon.rules.ruleset import Match, Route, Rule, RuleSet

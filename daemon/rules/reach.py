@@ -9,10 +9,10 @@ from fractions import Fraction
 from itertools import product
 from types import MappingProxyType
 
+from daemon.flux.possible import AT_EASE
 from daemon.model.objects import Health
 from daemon.rules.expression import Expression
 from daemon.rules.formula import ENTRY, SIZE, All, Either, Fact, Node, facts_of, read
-from daemon.rules.possible import AT_EASE
 
 MOST_WAYS = 2_000
 """Ways in which an expression may be true that are looked at: rules are loaded within a second or two."""

@@ -56,11 +56,6 @@ class Match:
                 break
         return tuple(answers)
 
-    @property
-    def asked(self) -> int:
-        """Return how many clauses there are about an object however it stands."""
-        return 1 + bool(self.namespace) + bool(self.name) + len(self.labels)
-
     def _about(self, state: ObjectState) -> bool:
         ref = state.ref
         return (

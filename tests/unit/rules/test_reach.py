@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.flux.possible import AT_EASE
 from daemon.rules import reach
 from daemon.rules.expression import activation, compile_expression
-from daemon.rules.possible import AT_EASE
 from daemon.rules.reach import HEALTHS, STATUS, asked, can_be_true
 
 POSSIBLE = [

@@ -11,8 +11,8 @@ from daemon.engine.health import latch
 from daemon.engine.world import Known
 from daemon.flux.decode import decode_object
 from daemon.flux.kinds import WATCHED, Kind
+from daemon.flux.possible import AT_EASE, NEVER, UNREADY, healths_of, never_depend, never_run
 from daemon.model.objects import Health
-from daemon.rules.possible import AT_EASE, NEVER, UNREADY, healths_of, never_depend, never_run
 from daemon.rules.sample import least
 from tests.builders import T0
 
